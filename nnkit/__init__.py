@@ -1,0 +1,1 @@
+"""Write Keras, get PyTorch."""

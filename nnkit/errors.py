@@ -1,0 +1,85 @@
+"""Every error nnkit raises on purpose.
+
+    NnkitError
+    ├── ArgumentError     (ValueError)    a wrong argument: unknown name, bad size, wrong type
+    ├── ShapeError        (ValueError)    axes that do not fit the layer, loss or metric
+    ├── GraphError        (ValueError)    inputs and outputs not connected, a name used twice
+    ├── DataError         (ValueError)    data unfit for training: lengths, labels, NaN, empty
+    ├── NotBuiltError     (ValueError)    something was asked of a model that has no weights yet
+    ├── NotCompiledError  (RuntimeError)  fit or evaluate before compile
+    ├── FileError         (ValueError)    a weights file that does not fit the model
+    └── DownloadError     (OSError)       a data set that cannot be fetched or is damaged
+
+Each one also is the builtin class in brackets, which is what Keras code catches.
+A message says what was expected, what came and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ArgumentError",
+    "DataError",
+    "DownloadError",
+    "FileError",
+    "GraphError",
+    "NnkitError",
+    "NotBuiltError",
+    "NotCompiledError",
+    "ShapeError",
+    "unknown_name",
+]
+
+
+class NnkitError(Exception):
+    """The base of all errors raised by nnkit."""
+
+
+class ArgumentError(NnkitError, ValueError):
+    """An argument has a value that cannot work."""
+
+
+class ShapeError(NnkitError, ValueError):
+    """A tensor's axes do not fit."""
+
+
+class GraphError(NnkitError, ValueError):
+    """A functional model cannot be made of these inputs and outputs."""
+
+
+class DataError(NnkitError, ValueError):
+    """The data given to fit, evaluate or predict cannot be used."""
+
+
+class NotBuiltError(NnkitError, ValueError):
+    """The layer or model has not seen an input shape yet."""
+
+
+class NotCompiledError(NnkitError, RuntimeError):
+    """The model has no loss or optimizer yet."""
+
+
+class FileError(NnkitError, ValueError):
+    """A weights file does not fit the model, or is damaged."""
+
+
+class DownloadError(NnkitError, OSError):
+    """A file could not be downloaded, or is not the one expected."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> ArgumentError:
+    """The error for a name that does not exist, with the nearest names that do.
+
+    Args:
+        kind: what was looked up, such as "activation".
+        name: what the user wrote.
+        known: the names there are.
+    """
+    names = sorted(set(known))
+    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
+    hint = (
+        f"Did you mean {' or '.join(map(repr, close))}?" if close else f"Known: {', '.join(names)}."
+    )
+    return ArgumentError(f"Unknown {kind} {name!r}. {hint}")
