@@ -1,0 +1,119 @@
+"""PyDataset: a source that computes whole batches by number, Keras's protocol."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import torch
+
+from nnkit.data.streams import StreamBatches
+from nnkit.errors import ArgumentError
+
+__all__ = ["PyDataset", "PyDatasetBatches", "is_py_dataset"]
+
+
+class PyDataset:
+    """The base of a data set that gives one whole batch per index.
+
+    Write `__getitem__(index)`, which returns (x,), (x, y) or (x, y, sample_weight) for a batch, and
+    `__len__`, the number of batches. `on_epoch_begin` and `on_epoch_end` may be written too.
+
+    Args:
+        workers: threads that compute batches ahead; 1 computes them as they are needed.
+        use_multiprocessing: accepted for Keras's sake; workers are always threads.
+        max_queue_size: batches computed ahead at most.
+    """
+
+    def __init__(
+        self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10
+    ) -> None:
+        self.workers = workers
+        self.use_multiprocessing = use_multiprocessing
+        self.max_queue_size = max_queue_size
+
+    def __getitem__(self, index: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} needs a __getitem__(index).")
+
+    @property
+    def num_batches(self) -> int | None:
+        """Batches per epoch; None for a data set without end, which needs `steps_per_epoch`."""
+        length = getattr(self, "__len__", None)
+        if length is None:
+            raise NotImplementedError(f"{type(self).__name__} needs a __len__, or num_batches.")
+        return int(length())
+
+    def on_epoch_begin(self) -> None:
+        """Called before each epoch."""
+
+    def on_epoch_end(self) -> None:
+        """Called after each epoch, to mix samples for example."""
+
+
+class PyDatasetBatches(StreamBatches):
+    """Batches of a PyDataset, this one or Keras's, or of any object with the same methods.
+
+    Args:
+        source: the data set.
+        shuffle: take the batches in a new order at each pass.
+        **options: as for StreamBatches.
+    """
+
+    def __init__(self, source: Any, *, shuffle: bool, limit: int | None, **options: Any) -> None:
+        count = source.num_batches if hasattr(source, "num_batches") else len(source)
+        if count is None and limit is None:
+            raise ArgumentError(
+                f"{type(source).__name__} has no end (num_batches is None). "
+                f"Say how many batches make an epoch with steps."
+            )
+        super().__init__(source, available=count, limit=limit, **options)
+        self._shuffle = shuffle
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        getattr(self._source, "on_epoch_begin", _nothing)()
+        yield from super().__iter__()
+        getattr(self._source, "on_epoch_end", _nothing)()
+
+    def _raw_batches(self) -> Iterator[Any]:
+        indices: Iterable[int] = itertools.count()
+        if self._available is not None:
+            # The data set may change its length between epochs.
+            source = self._source
+            count = source.num_batches if hasattr(source, "num_batches") else len(source)
+            indices = torch.randperm(count).tolist() if self._shuffle else range(count)
+        if getattr(self._source, "workers", 1) > 1:
+            return _computed_ahead(self._source, indices)
+        return map(self._source.__getitem__, indices)
+
+
+def _nothing() -> None:
+    return None
+
+
+def _computed_ahead(source: Any, indices: Iterable[int]) -> Iterator[Any]:
+    pool = ThreadPoolExecutor(source.workers, thread_name_prefix="nnkit-data")
+    waiting: deque[Future[Any]] = deque()
+    try:
+        for index in indices:
+            waiting.append(pool.submit(source.__getitem__, index))
+            if len(waiting) >= max(source.workers, getattr(source, "max_queue_size", 10)):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def is_py_dataset(value: Any) -> bool:
+    """Whether this gives whole batches by index: it has no shape and is no plain container."""
+    if isinstance(value, PyDataset):
+        return True
+    return (
+        hasattr(value, "__getitem__")
+        and (hasattr(value, "__len__") or hasattr(value, "num_batches"))
+        and not isinstance(value, (list, tuple, dict, str, bytes))
+        and not any(hasattr(value, name) for name in ("shape", "__array__", "to_numpy"))
+    )
