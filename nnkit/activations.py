@@ -20,7 +20,7 @@ from nnkit.registry import Registry
 __all__ = [
     "REGISTRY", "Activation", "celu", "deserialize", "elu", "exponential", "gelu", "get", "glu",
     "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "identity",
-    "keep_logits", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "logits_of", "mish",
+    "keep_logits", "keeps_shape", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "logits_of", "mish",
     "relu", "relu6", "selu", "serialize", "sigmoid", "sign", "silu", "soft_shrink", "softmax",
     "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "step",
     "swish", "tanh", "tanh_shrink", "threshold",
@@ -386,6 +386,12 @@ def serialize(activation: Any) -> Any:
         "config": name,
         "registered_name": "function",
     }
+
+
+def keeps_shape(activation: Any) -> bool:
+    """Whether an activation is known to give a tensor of its input's shape."""
+    name = getattr(activation, "__name__", "")
+    return name != "glu" and name in REGISTRY.names() and REGISTRY.find(name) is activation
 
 
 def deserialize(config: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Training: the objective (losses and metrics), one update, one epoch, and compile/fit/evaluate."""

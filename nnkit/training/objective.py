@@ -1,0 +1,264 @@
+"""What compile() was told: a loss and metrics for each output of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from nnkit import losses as losses_module
+from nnkit import metrics as metrics_module
+from nnkit.errors import ArgumentError, DataError
+from nnkit.metrics import Mean, Metric
+from nnkit.tree import flatten
+
+__all__ = ["Metrics", "Objective", "align", "batch_size_of"]
+
+
+def batch_size_of(tree: Any) -> int:
+    """Samples in a batch: the first size of its first tensor."""
+    return int(flatten(tree)[0].shape[0])
+
+
+def align(what: str, value: Any, names: Sequence[str], *, one_for_all: bool = False) -> list[Any]:
+    """One entry for each output.
+
+    Args:
+        what: a word for messages, "loss".
+        value: a list or tuple by position, a dict by name, or a single entry.
+        names: of the outputs.
+        one_for_all: whether a single entry serves every output.
+
+    Raises: ArgumentError for unknown names or another number of entries.
+    """
+    if isinstance(value, dict):
+        unknown = [key for key in value if key not in names]
+        if unknown:
+            raise ArgumentError(
+                f"{what} names the output {unknown[0]!r}, but the outputs are: {', '.join(names)}."
+            )
+        return [value.get(name) for name in names]
+    if isinstance(value, (list, tuple)) and (len(names) > 1 or len(value) == 1):
+        if len(value) != len(names):
+            raise ArgumentError(
+                f"{what} has {len(value)} entries, but the model has {len(names)} outputs: "
+                f"{', '.join(names)}. Give one entry an output (None for none)."
+            )
+        return list(value)
+    if len(names) > 1 and not one_for_all and value is not None:
+        raise ArgumentError(
+            f"{what} is one entry, but the model has {len(names)} outputs: {', '.join(names)}. "
+            f"Give a list in this order or a dict with these names."
+        )
+    return [value] * len(names)
+
+
+class Metrics(Metric):
+    """The compiled metrics of all outputs as one metric, named as Keras names it.
+
+    Args:
+        plain: metrics argument of compile.
+        weighted: weighted_metrics argument, which sample weights apply to.
+    """
+
+    def __init__(self, plain: Any, weighted: Any) -> None:
+        super().__init__(name="compile_metrics")
+        self._asked = (plain, weighted)
+        self._by_output: list[tuple[list[Metric], list[Metric]]] = []
+        self._logged: dict[str, Metric] = {}
+        self.built = False
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """All of them, flat."""
+        return [m for each in self._by_output for kind in each for m in kind]
+
+    def build(self, targets: list[Any], outputs: list[Any], names: Sequence[str]) -> None:
+        """Choose the metric objects, now that the shapes of targets and outputs are known."""
+        columns = []
+        for what, asked in zip(("metrics", "weighted_metrics"), self._asked, strict=True):
+            per_output = [asked] if len(names) == 1 else align(what, asked, names)
+            if len(names) == 1 and isinstance(asked, dict):
+                per_output = align(what, asked, names)
+            columns.append(
+                [
+                    [_metric(one, y, p) for one in flatten(entry) if one is not None]
+                    for entry, y, p in zip(per_output, targets, outputs, strict=True)
+                ]
+            )
+        self._by_output = list(zip(*columns, strict=True))
+        self._name_them(names)
+        self.built = True
+
+    def _name_them(self, names: Sequence[str]) -> None:
+        self._logged = {}
+        for column, weighted in ((0, False), (1, True)):
+            for output, pair in zip(names, self._by_output, strict=True):
+                prefix = f"{output}_" if len(names) > 1 else ""
+                for metric in pair[column]:
+                    name = f"{prefix}{metric.name}"
+                    if weighted and name in self._logged:
+                        name = f"{prefix}weighted_{metric.name}"
+                    self._logged[_free(name, self._logged)] = metric
+
+    def update(self, targets: list[Any], outputs: list[Any], weights: list[Any]) -> None:
+        """Take in a batch: one entry an output in each list."""
+        for (plain, weighted), y, p, w in zip(
+            self._by_output, targets, outputs, weights, strict=True
+        ):
+            for metric in plain:
+                metric.update_state(y, p)
+            for metric in weighted:
+                metric.update_state(y, p, sample_weight=w)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in a batch in Keras's form, for a train_step that updates metrics by itself."""
+        outputs = flatten(y_pred)
+        targets = flatten(y_true)
+        names = sorted(y_pred) if isinstance(y_pred, dict) else _numbered(len(outputs))
+        if not self.built:
+            self.build(targets, outputs, names)
+        self.update(
+            targets, outputs, align("sample_weight", sample_weight, names, one_for_all=True)
+        )
+
+    def result(self) -> Any:
+        """The metrics by their logged names."""
+        return {name: metric.result() for name, metric in self._logged.items()}
+
+    def reset_state(self) -> None:
+        for metric in self.metrics:
+            metric.reset_state()
+
+
+class Objective:
+    """The losses and metrics of a compiled model.
+
+    Args:
+        loss, loss_weights, metrics, weighted_metrics: as given to compile.
+    """
+
+    def __init__(self, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any) -> None:
+        for what, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
+            if value is not None and not isinstance(value, (list, tuple, dict)):
+                raise ArgumentError(f"{what} must be a list or dict, got {value!r}. Write [...].")
+        self.asked = loss
+        self.asked_weights = loss_weights
+        self.has_loss = any(entry is not None for entry in flatten(loss))
+        self.losses: list[Any] = []
+        self.factors: list[float | None] = []
+        self.trackers: list[Mean | None] = []
+        self.names: list[str] = []
+        self.compiled_metrics = Metrics(metrics, weighted_metrics)
+        # Names are looked up at once, so that a typing error shows at compile.
+        for entry in flatten(loss):
+            losses_module.get(entry)
+        for entry in [*flatten(metrics), *flatten(weighted_metrics)]:
+            if not (isinstance(entry, str) and entry in _BY_SHAPE):
+                metrics_module.get(entry)
+        self.has_metrics = bool(metrics or weighted_metrics)
+        self.ready = False
+
+    def prepare(self, y: Any, y_pred: Any, names: list[str] | None) -> None:
+        """Pair losses, metrics, targets and outputs, at the first batch."""
+        outputs = flatten(y_pred)
+        if isinstance(y_pred, dict):
+            names = names if names and set(names) == set(y_pred) else sorted(y_pred)
+        elif not names or len(names) != len(outputs):
+            names = _numbered(len(outputs))
+        self.names = [_free(name, names[:i]) for i, name in enumerate(names)]
+        if self.has_loss:
+            asked = align("loss", self.asked, self.names, one_for_all=True)
+            self.losses = [losses_module.get(entry) for entry in asked]
+            self.factors = align("loss_weights", self.asked_weights, self.names)
+            several = sum(loss is not None for loss in self.losses) > 1
+            self.trackers = [
+                Mean(name=f"{name}_loss") if several and loss is not None else None
+                for name, loss in zip(self.names, self.losses, strict=True)
+            ]
+        else:
+            self.losses = self.factors = self.trackers = [None] * len(self.names)
+        if self.has_metrics and y is not None and not self.compiled_metrics.built:
+            self.compiled_metrics.build(self.targets(y, y_pred), self.flat(y_pred), self.names)
+        self.ready = True
+
+    def flat(self, y_pred: Any) -> list[Any]:
+        """The outputs in the order of `names`."""
+        if isinstance(y_pred, torch.Tensor):
+            return [y_pred]
+        if isinstance(y_pred, dict):
+            return [y_pred[name] for name in self.names]
+        return flatten(y_pred)
+
+    def targets(self, y: Any, y_pred: Any) -> list[Any]:
+        """The targets in the order of `names`; None where an output has no loss and no target.
+
+        Raises: DataError when their number does not fit.
+        """
+        if isinstance(y, torch.Tensor) and len(self.names) == 1:
+            return [y]
+        if isinstance(y, dict):
+            return align("y", y, self.names)
+        values = [y] if isinstance(y, torch.Tensor) else flatten(y)
+        if len(values) == len(self.names):
+            return values
+        wanted = [i for i, loss in enumerate(self.losses) if loss is not None]
+        if len(values) == len(wanted):
+            by_output = dict(zip(wanted, values, strict=True))
+            return [by_output.get(i) for i in range(len(self.names))]
+        raise DataError(
+            f"y holds {len(values)} arrays, but the model has {len(self.names)} outputs: "
+            f"{', '.join(self.names)}. Give one array an output."
+        )
+
+    def loss(self, y: Any, y_pred: Any, sample_weight: Any) -> torch.Tensor | None:
+        """The weighted sum of the outputs' losses."""
+        if isinstance(y_pred, torch.Tensor) and self.factors[0] is None:
+            one = self.losses[0]
+            return None if one is None else one(y, y_pred, sample_weight)
+        total = None
+        outputs, targets = self.flat(y_pred), self.targets(y, y_pred)
+        weights = align("sample_weight", sample_weight, self.names, one_for_all=True)
+        for i, (one, target, output, weight) in enumerate(
+            zip(self.losses, targets, outputs, weights, strict=True)
+        ):
+            if one is None:
+                continue
+            value = one(target, output, weight)
+            tracker, factor = self.trackers[i], self.factors[i]
+            if tracker is not None:
+                tracker.update_state(value.detach(), sample_weight=batch_size_of(output))
+            value = value if factor is None else value * factor
+            total = value if total is None else total + value
+        return total
+
+    def check(self, y: Any, y_pred: Any) -> None:
+        """Look once for targets and outputs that would train wrongly."""
+        for one, target, output in zip(
+            self.losses, self.targets(y, y_pred), self.flat(y_pred), strict=True
+        ):
+            if one is not None and target is not None:
+                losses_module.check_targets(one, target, output)
+
+
+_BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
+
+
+def _metric(asked: Any, target: Any, output: Any) -> Metric:
+    if isinstance(asked, str) and asked in _BY_SHAPE:
+        return metrics_module.resolve_accuracy(asked, tuple(target.shape), tuple(output.shape))
+    return metrics_module.get(asked)
+
+
+def _numbered(count: int) -> list[str]:
+    return [f"output_{i}" for i in range(count)]
+
+
+def _free(name: str, taken: Any) -> str:
+    number = 1
+    free = name
+    while free in taken:
+        free = f"{name}_{number}"
+        number += 1
+    return free

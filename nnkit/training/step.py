@@ -1,0 +1,137 @@
+"""One update, one test and one prediction of a batch: the work inside the training loop.
+
+    predict -> loss -> gradients -> update -> metrics
+
+Nothing here reads a value from the device; losses and metrics add up there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from nnkit.activations import keep_logits
+from nnkit.data import unpack_x_y_sample_weight
+from nnkit.errors import DataError, NotCompiledError
+from nnkit.optimizers import Optimizer
+from nnkit.training.objective import batch_size_of
+
+__all__ = ["predict", "test", "update"]
+
+_keep_logits = keep_logits()
+
+
+def update(model: Any, data: Any) -> None:
+    """Train on one batch and take it into the running loss and metrics."""
+    x, y, weight = unpack_x_y_sample_weight(data)
+    if not model._ready:
+        model._get_ready(x)
+    with _keep_logits:
+        y_pred = model(x, training=True)
+    loss = _loss(model, x, y, y_pred, weight, True)
+    if not model._loss_seen:
+        _refuse_nan(model, loss)
+    minimize(model, loss)
+    _track(model, y, y_pred, weight, loss, batch_size_of(x))
+
+
+def minimize(model: Any, loss: torch.Tensor) -> None:
+    """Change the trainable weights by the gradient of the loss."""
+    optimizer = model.optimizer
+    if isinstance(optimizer, Optimizer):
+        grads = torch.autograd.grad(loss, model._parameters_to_train, allow_unused=True)
+        optimizer.apply(grads)
+    else:
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+def test(model: Any, data: Any) -> None:
+    """Take one batch into the running loss and metrics, without training."""
+    x, y, weight = unpack_x_y_sample_weight(data)
+    with torch.no_grad():
+        with _keep_logits:
+            y_pred = model(x, training=False)
+        loss = _loss(model, x, y, y_pred, weight, False)
+        _track(model, y, y_pred, weight, loss, batch_size_of(x))
+
+
+def predict(model: Any, data: Any) -> Any:
+    """The outputs for one batch."""
+    x, _, _ = unpack_x_y_sample_weight(data)
+    with torch.inference_mode():
+        return model(x, training=False)
+
+
+def _loss(model: Any, x: Any, y: Any, y_pred: Any, weight: Any, training: bool) -> torch.Tensor:
+    objective = model._objective
+    if not model._checked:
+        _check(model, y, y_pred)
+    if model._own_compute_loss:
+        return model._call_compute_loss(x, y, y_pred, weight, training)
+    loss = objective.loss(y, y_pred, weight) if y is not None else None
+    if loss is not None and not model._regularized and not model._lossy:
+        return loss
+    return total_loss(model, loss)
+
+
+def total_loss(model: Any, loss: torch.Tensor | None) -> torch.Tensor:
+    """The compiled loss plus what layers and regularizers add."""
+    for extra in model.losses:
+        extra = torch.as_tensor(extra)
+        extra = extra.sum() if extra.ndim else extra
+        loss = extra if loss is None else loss + extra
+    if loss is None:
+        raise NotCompiledError(
+            f"{model.label} has no loss to train on. Give compile() a loss=, or add one with "
+            f"add_loss in a layer."
+        )
+    return loss
+
+
+def _check(model: Any, y: Any, y_pred: Any) -> None:
+    objective = model._objective
+    if y is None and objective.has_loss:
+        raise DataError(
+            f"{model.label} was compiled with a loss, which needs targets: give y too, or data "
+            f"that yields (x, y)."
+        )
+    if not objective.ready:
+        objective.prepare(y, y_pred, model._names_of_outputs())
+    if y is not None and objective.has_loss and not model._own_compute_loss:
+        objective.check(y, y_pred)
+    model._checked = True
+
+
+def _refuse_nan(model: Any, loss: torch.Tensor) -> None:
+    model._loss_seen = True
+    if not bool(torch.isfinite(loss.detach()).all()):
+        raise DataError(
+            f"The loss of the first batch is {float(loss)}. Look for NaN or infinity in x and y, "
+            f"for values far from 1 that should be scaled (Rescaling, Normalization), and for "
+            f"targets outside what the loss allows."
+        )
+
+
+def _track(model: Any, y: Any, y_pred: Any, weight: Any, loss: torch.Tensor, samples: int) -> None:
+    objective = model._objective
+    with torch.no_grad():
+        model._loss_tracker.update_state(loss.detach(), sample_weight=samples)
+        if model._own_compute_metrics:
+            model._logs = model.compute_metrics(None, y, y_pred, weight)
+        elif objective.has_metrics and y is not None:
+            objective.compiled_metrics.update(
+                objective.targets(y, y_pred),
+                objective.flat(y_pred),
+                [weight] if len(objective.names) == 1 else _weights(objective, weight),
+            )
+
+
+def _weights(objective: Any, weight: Any) -> list[Any]:
+    if isinstance(weight, (list, tuple)):
+        return list(weight)
+    if isinstance(weight, dict):
+        return [weight.get(name) for name in objective.names]
+    return [weight] * len(objective.names)

@@ -1,0 +1,132 @@
+"""A parameter that is not trained by default and can be assigned to, Keras's way."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nnkit.errors import ShapeError
+
+__all__ = ["Variable"]
+
+V = TypeVar("V", bound="Variable")
+
+
+def _rebuild(cls: type[V], data: Tensor, requires_grad: bool, state: dict[str, Any]) -> V:
+    variable = cls(data, requires_grad)
+    variable.__dict__.update(state)
+    return variable
+
+
+class Variable(nn.Parameter):
+    """A tensor with state: a metric's total, a moving mean, anything a layer keeps.
+
+    Args:
+        data: its first value, a tensor, array or number.
+        requires_grad: True lets an optimizer train it.
+        dtype: a torch dtype; the one of data when None.
+        name: a word for messages and listings.
+        follow: True lets it leave the CPU for the device of the values assigned to it.
+
+    Example:
+        total = Variable(0.0, name="total")
+        total.assign_add(2.5)
+    """
+
+    _name: str | None = None
+    _follow: bool = False
+
+    def __new__(
+        cls: type[V],
+        data: Any = None,
+        requires_grad: bool = False,
+        dtype: torch.dtype | None = None,
+        name: str | None = None,
+        follow: bool = False,
+    ) -> V:
+        if isinstance(data, Tensor):
+            value = data.detach() if dtype is None else data.detach().to(dtype)
+        else:
+            # A copy, so that assigning never changes the caller's array.
+            value = torch.empty(0) if data is None else torch.tensor(data, dtype=dtype)
+        variable: V = torch.Tensor._make_subclass(cls, value, requires_grad)
+        if name is not None:
+            variable._name = name
+        if follow:
+            variable._follow = True
+        return variable
+
+    @property
+    def name(self) -> str | None:
+        """What the variable was called when it was made."""
+        return self._name
+
+    @property
+    def value(self: V) -> V:
+        """The variable itself, which is a tensor."""
+        return self
+
+    @property
+    def trainable(self) -> bool:
+        """Whether gradients are computed for it."""
+        return self.requires_grad
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def numpy(self, *, force: bool = True) -> np.ndarray:
+        """Its value as a numpy array, from any device and without its gradient."""
+        return super().numpy(force=force)
+
+    def assign(self: V, value: Any) -> V:
+        """Replace the value in place by one of the same shape; returns the variable."""
+        value = self._incoming(value)
+        if value.shape != self.shape:
+            raise ShapeError(
+                f"Variable {self._name or ''!r} has shape {tuple(self.shape)}, but was assigned "
+                f"a value of shape {tuple(value.shape)}. Give a value of the variable's shape."
+            )
+        with torch.no_grad():
+            self.copy_(value)
+        return self
+
+    def assign_add(self: V, value: Any) -> V:
+        """Add to the value in place; returns the variable."""
+        with torch.no_grad():
+            self.add_(self._incoming(value))
+        return self
+
+    def assign_sub(self: V, value: Any) -> V:
+        """Subtract from the value in place; returns the variable."""
+        with torch.no_grad():
+            self.sub_(self._incoming(value))
+        return self
+
+    def move(self: V, device: torch.device) -> V:
+        """Take the variable to a device, in place; returns the variable."""
+        # Made in inference mode, the copy could never be changed outside of it.
+        with torch.inference_mode(False), torch.no_grad():
+            self.data = self.data.to(device)
+        return self
+
+    def _incoming(self, value: Any) -> Tensor:
+        if not isinstance(value, Tensor):
+            return torch.as_tensor(value, dtype=self.dtype, device=self.device)
+        if value.device != self.device:
+            if not self._follow or self.device.type != "cpu":
+                return value.to(self.device)
+            self.move(value.device)
+        return value
+
+    def __deepcopy__(self: V, memo: dict[int, Any]) -> V:
+        if id(self) not in memo:
+            data = self.data.clone(memory_format=torch.preserve_format)
+            memo[id(self)] = _rebuild(type(self), data, self.requires_grad, self.__dict__)
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _rebuild, (type(self), self.data, self.requires_grad, dict(self.__dict__))

@@ -1,0 +1,300 @@
+"""The weights of a layer: made, listed and exchanged in Keras's order and layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from nnkit import constraints, initializers, regularizers
+from nnkit.errors import ArgumentError, ShapeError
+from nnkit.layouts import SAME, Layout
+from nnkit.variable import Variable
+
+__all__ = ["Weight", "WeightOwner", "built_for_real", "keras_view", "on_meta", "to_dtype"]
+
+_real_device: list[torch.device] = []
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Inside, tensors are made without data; layers that build still make real weights."""
+    _real_device.append(_real_device[-1] if _real_device else torch.get_default_device())
+    try:
+        with torch.no_grad(), torch.device("meta"):
+            yield
+    finally:
+        _real_device.pop()
+
+
+@contextmanager
+def built_for_real() -> Iterator[None]:
+    """Inside, weights get data even while shapes are being inferred."""
+    device = _real_device[-1] if _real_device else torch.get_default_device()
+    # Weights born in inference mode could never be trained.
+    with torch.inference_mode(False), torch.device(device):
+        yield
+
+
+class Weight(NamedTuple):
+    """One weight: Keras's name, the tensor as torch stores it, its layout, and what acts on it."""
+
+    name: str
+    tensor: torch.Tensor
+    layout: Layout
+    regularizer: Any = None
+    constraint: Any = None
+
+    @property
+    def keras_shape(self) -> tuple[int, ...]:
+        return tuple(self.layout.to_keras(self.tensor).shape)
+
+
+class WeightOwner(nn.Module):
+    """The half of `Layer` that has weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._trainable = True
+        self._about: dict[str, tuple[str, Layout, Any, Any]] = {}
+        self._frozen_names: set[str] = set()
+        self._weight_buffers: list[str] = []
+
+    def add_weight(
+        self,
+        shape: Sequence[int] | int = (),
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        name: str | None = None,
+        layout: Layout = SAME,
+        **kwargs: Any,
+    ) -> nn.Parameter:
+        """Make a weight of this layer.
+
+        Args:
+            shape: its shape, in Keras's layout.
+            initializer: name, object or callable; glorot_uniform, or zeros for whole numbers.
+            dtype: torch's or its name; the default float when None.
+            trainable: False for a weight that an optimizer never changes.
+            regularizer: gives a loss from the weight in Keras's layout.
+            constraint: applied to the weight in Keras's layout after each update.
+            name: Keras's name for it, and its key in `state_dict` until it is set as an attribute.
+            layout: how torch stores it.
+
+        Returns: the parameter, in torch's layout.
+        """
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        if any(size is None or size < 0 for size in shape):
+            raise ShapeError(f"A weight needs known sizes, got {shape} for {name!r}.")
+        for extra in set(kwargs) - {
+            "autocast",
+            "aggregation",
+            "synchronization",
+            "overwrite_with_gradient",
+        }:
+            raise ArgumentError(f"add_weight() has no argument {extra!r}.")
+        dtype = to_dtype(dtype) or torch.get_default_dtype()
+        if initializer is None:
+            initializer = "glorot_uniform" if dtype.is_floating_point else "zeros"
+        with torch.no_grad():
+            value = initializers.call_initializer(initializers.get(initializer), shape, dtype)
+            value = layout.to_torch(value)
+        kind: Any = nn.Parameter if trainable else Variable
+        weight: nn.Parameter = kind(value, requires_grad=trainable and self._trainable)
+        name = name or f"variable_{len(self._about)}"
+        key = name.replace(".", "_").replace("/", "_")
+        while key in self._parameters or key in self.__dict__:
+            key += "_"
+        self._parameters[key] = weight
+        self._describe(key, name, layout, regularizer, constraint, trainable)
+        return weight
+
+    def set_options(
+        self, name: str, initializer: Any, regularizer: Any = None, constraint: Any = None
+    ) -> None:
+        """Keep how the weight `name` is to be made, as `<name>_initializer` and so on."""
+        setattr(self, f"{name}_initializer", initializers.get(initializer))
+        setattr(self, f"{name}_regularizer", regularizers.get(regularizer))
+        setattr(self, f"{name}_constraint", constraints.get(constraint))
+
+    def add_named_weight(
+        self, name: str, shape: Sequence[int], layout: Layout = SAME
+    ) -> nn.Parameter:
+        """Make the weight `name` as `set_options` said; `shape` is in Keras's layout."""
+        return self.add_weight(
+            shape,
+            getattr(self, f"{name}_initializer"),
+            dtype=getattr(self, "dtype", None),
+            regularizer=getattr(self, f"{name}_regularizer"),
+            constraint=getattr(self, f"{name}_constraint"),
+            name=name,
+            layout=layout,
+        )
+
+    def add_weight_buffer(self, key: str, name: str, value: torch.Tensor) -> None:
+        """Keep a tensor that training updates by itself, such as a moving mean."""
+        self.register_buffer(key, value)
+        self._weight_buffers.append(key)
+        self._describe(key, name, SAME, None, None, False)
+
+    def _describe(
+        self,
+        key: str,
+        name: str,
+        layout: Layout,
+        regularizer: Any,
+        constraint: Any,
+        trainable: bool,
+    ) -> None:
+        regularizer, constraint = regularizers.get(regularizer), constraints.get(constraint)
+        self._about[key] = (name, layout, regularizer, constraint)
+        if not trainable:
+            self._frozen_names.add(key)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A weight is known by its Keras name until `self.kernel = self.add_weight(...)` renames it.
+        if isinstance(value, nn.Parameter) and "_about" in self.__dict__:
+            for key, known in list(self._parameters.items()):
+                if known is value and key != name:
+                    del self._parameters[key]
+                    if key in self._about:
+                        self._about[name] = self._about.pop(key)
+                    if key in self._frozen_names:
+                        self._frozen_names = self._frozen_names - {key} | {name}
+        super().__setattr__(name, value)
+
+    def _own(self) -> list[Weight]:
+        keys = [key for key, value in self._parameters.items() if value is not None]
+        keys.sort(key=lambda key: key in self._frozen_names)
+        return [
+            Weight(about[0], tensor, *about[1:])
+            for key, tensor, about in (
+                (key, getattr(self, key), self._about.get(key, (key, SAME, None, None)))
+                for key in [*keys, *self._weight_buffers]
+            )
+        ]
+
+    def collect(self, keep: Callable[[WeightOwner], bool] | None = None) -> list[Weight]:
+        """All weights here and below, each once, in Keras's order."""
+        found: dict[int, Weight] = {}
+        for weight in _collect(self, keep):
+            found.setdefault(id(weight.tensor), weight)
+        return list(found.values())
+
+    @property
+    def weights(self) -> list[torch.Tensor]:
+        """All weights as torch stores them: each layer's trainable ones first."""
+        return [weight.tensor for weight in self.collect()]
+
+    @property
+    def trainable_weights(self) -> list[torch.Tensor]:
+        """The parameters that an optimizer changes."""
+        trainable = self.collect(lambda owner: owner._trainable)
+        return [weight.tensor for weight in trainable if weight.tensor.requires_grad]
+
+    @property
+    def non_trainable_weights(self) -> list[torch.Tensor]:
+        """The other weights: frozen ones and moving statistics."""
+        trainable = {id(tensor) for tensor in self.trainable_weights}
+        return [tensor for tensor in self.weights if id(tensor) not in trainable]
+
+    variables = weights
+    trainable_variables = trainable_weights
+    non_trainable_variables = non_trainable_weights
+
+    @property
+    def trainable(self) -> bool:
+        """Whether an optimizer changes the weights; setting it reaches everything below."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for module in self.modules():
+            fixed = module._frozen_names if isinstance(module, WeightOwner) else ()
+            if isinstance(module, WeightOwner):
+                module._trainable = bool(value)
+            for key, parameter in module._parameters.items():
+                if parameter is not None and key not in fixed and parameter.is_floating_point():
+                    parameter.requires_grad_(bool(value))
+
+    def count_params(self) -> int:
+        """How many numbers the weights hold; a shared weight counts once."""
+        return sum(weight.tensor.numel() for weight in self.collect())
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The weights as NumPy arrays, copies, in Keras's order and layout."""
+        return [
+            w.layout.to_keras(w.tensor).detach().to("cpu", copy=True).contiguous().numpy()
+            for w in self.collect()
+        ]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Take weights from arrays in Keras's order and layout.
+
+        Raises: ShapeError when their number or a shape differs; nothing is changed then.
+        """
+        own = self.collect()
+        name = getattr(self, "name", type(self).__name__)
+        if len(own) != len(weights):
+            raise ShapeError(
+                f"{name!r} has {len(own)} weights but {len(weights)} were given. "
+                f"It needs: {', '.join(f'{w.name} {w.keras_shape}' for w in own) or 'none'}."
+            )
+        values = [torch.as_tensor(np.asarray(value)) for value in weights]
+        for weight, value in zip(own, values, strict=True):
+            if tuple(value.shape) != weight.keras_shape:
+                raise ShapeError(
+                    f"{name!r} needs {weight.keras_shape} for {weight.name!r} but "
+                    f"{tuple(value.shape)} was given."
+                )
+        with torch.no_grad():
+            for weight, value in zip(own, values, strict=True):
+                weight.tensor.copy_(weight.layout.to_torch(value))
+
+
+def keras_view(key: str) -> Any:
+    """A property that shows the weight stored as `key` in Keras's layout."""
+
+    def view(self: WeightOwner) -> torch.Tensor | None:
+        tensor = getattr(self, key)
+        return tensor if tensor is None else self._about[key][1].to_keras(tensor)
+
+    return property(view, doc=f"The weight `{key}` in Keras's layout; a view of the same memory.")
+
+
+def _collect(module: nn.Module, keep: Callable[[WeightOwner], bool] | None) -> Iterator[Weight]:
+    if isinstance(module, WeightOwner):
+        if keep is not None and not keep(module):
+            return
+        yield from module._own()
+    else:
+        for key, parameter in module._parameters.items():
+            if parameter is not None:
+                yield Weight(key, parameter, SAME)
+        for key, buffer in module._buffers.items():
+            if buffer is not None and buffer.is_floating_point():
+                yield Weight(key, buffer, SAME)
+    for child in module._modules.values():
+        if child is not None:
+            yield from _collect(child, keep)
+
+
+def to_dtype(dtype: Any) -> torch.dtype | None:
+    """A torch dtype from its name ("float32"), itself or a NumPy dtype; None stays None.
+
+    Raises: ArgumentError when there is no such type.
+    """
+    if dtype is None or isinstance(dtype, torch.dtype):
+        return dtype
+    name = getattr(dtype, "__name__", None) or getattr(dtype, "name", None) or str(dtype)
+    found = getattr(torch, str(name).replace("torch.", ""), None)
+    if not isinstance(found, torch.dtype):
+        raise ArgumentError(f"Unknown dtype {dtype!r}. Use a name such as 'float32' or 'int64'.")
+    return found
