@@ -1,0 +1,188 @@
+"""What is wrong with targets and outputs, looked at once before training and said in words."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nnkit.activations import logits_of
+from nnkit.errors import DataError, ShapeError
+from nnkit.losses.base import LossFunctionWrapper
+from nnkit.losses.crossentropy import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    SparseCategoricalCrossentropy,
+    sparse_targets,
+)
+from nnkit.losses.focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
+from nnkit.losses.probabilistic import CTC, CategoricalGeneralizedCrossEntropy
+from nnkit.losses.similarity import Circle
+from nnkit.losses.tensors import as_prediction, as_tensor, matched
+from nnkit.losses.torch_loss import CLASS_LOSSES, TorchLoss
+
+__all__ = ["check_targets"]
+
+_SPARSE = (SparseCategoricalCrossentropy, CategoricalGeneralizedCrossEntropy)
+_CATEGORICAL = (CategoricalCrossentropy, CategoricalFocalCrossentropy)
+_BINARY = (BinaryCrossentropy, BinaryFocalCrossentropy)
+_OWN_SHAPES = (LossFunctionWrapper, Circle, CTC)
+# Rounding can leave a probability this far outside 0 to 1, in half precision too.
+_SLACK = 1e-3
+
+
+def check_targets(loss: Any, y_true: Any, y_pred: Any) -> None:
+    """Look for mistakes that training would not show, or would show as something else.
+
+    It reads values, so it waits for the device: call it on the first batch, not on all of them.
+
+    Args:
+        loss: the loss these are for; for a plain function only NaN is looked for.
+        y_true, y_pred: one batch of targets and of outputs, tensors or arrays.
+
+    Raises: ShapeError for shapes that do not fit; DataError for values that do not: NaN, labels
+        out of range or not whole, binary targets outside 0 to 1, logits given as probabilities.
+    """
+    if not isinstance(y_pred, Tensor) or isinstance(y_true, (dict, list, tuple)):
+        return
+    with torch.no_grad():
+        y_pred = as_prediction(y_pred)
+        y_true = as_tensor(y_true, like=y_pred)
+        _check_nan(y_true, y_pred)
+        if isinstance(loss, _SPARSE):
+            _check_sparse(loss, y_true, y_pred)
+        elif isinstance(loss, _CATEGORICAL):
+            _check_categorical(loss, y_true, y_pred)
+        elif isinstance(loss, _BINARY):
+            _check_binary(loss, y_true, y_pred)
+        elif isinstance(loss, TorchLoss):
+            _check_torch(loss, y_true, y_pred)
+        elif isinstance(loss, LossFunctionWrapper) and type(loss) not in _OWN_SHAPES:
+            matched(loss.name, y_true, y_pred)
+
+
+def _check_nan(y_true: Tensor, y_pred: Tensor) -> None:
+    if y_true.is_floating_point() and y_true.isnan().any():
+        raise DataError("The targets y_true contain NaN. Drop or fill those samples.")
+    if y_pred.isnan().any():
+        raise DataError(
+            "The outputs y_pred contain NaN before the loss is computed. "
+            "Look for NaN or very large numbers in the inputs x and in the weights."
+        )
+
+
+def _check_one_unit(loss: Any, classes: int, y_pred: Tensor) -> None:
+    if classes == 1:
+        raise ShapeError(
+            f"{loss.name} compares two classes or more, but the outputs {tuple(y_pred.shape)} have "
+            f"one unit, whose softmax is always 1. Use binary_crossentropy with a sigmoid."
+        )
+
+
+def _check_probabilities(loss: Any, y_pred: Tensor, activation: str) -> None:
+    note = logits_of(y_pred)
+    if getattr(loss, "from_logits", False):
+        if note is not None and note[0] == activation:
+            warnings.warn(
+                f"{loss.name} has from_logits=True, but the outputs already went through "
+                f"{activation}. Drop the activation, or use from_logits=False.",
+                UserWarning,
+                stacklevel=4,
+            )
+    elif note is None:
+        low, high = y_pred.min().item(), y_pred.max().item()
+        if low < -_SLACK or high > 1 + _SLACK:
+            raise DataError(
+                f"{loss.name} expects probabilities from 0 to 1, but the outputs go from "
+                f"{low:.4g} to {high:.4g}. End the model with {activation}, "
+                f"or give the loss from_logits=True."
+            )
+
+
+def _check_labels(name: str, labels: Tensor, classes: int, ignored: int | None) -> None:
+    if labels.is_floating_point() and (labels != labels.round()).any():
+        example = labels[labels != labels.round()][0].item()
+        raise DataError(
+            f"{name} expects whole numbers as labels, but y_true contains {example:.4g}. "
+            f"For numbers as targets use a loss such as mean_squared_error."
+        )
+    labels = labels.long()
+    if ignored is not None:
+        labels = labels[labels != ignored]
+    outside = labels[(labels < 0) | (labels >= classes)]
+    if outside.numel():
+        label = int(outside[0].item())
+        advice = f"Give the last layer at least {int(outside.max().item()) + 1} units"
+        if label < 0:
+            advice = f"Count labels from 0, or leave these out with ignore_class={label}"
+        raise DataError(
+            f"{name} found the label {label}, but the outputs have {classes} classes, "
+            f"0 to {classes - 1}. {advice}."
+        )
+
+
+def _check_sparse(loss: Any, y_true: Tensor, y_pred: Tensor) -> None:
+    axis = loss._fn_kwargs.get("axis", -1)
+    _check_one_unit(loss, y_pred.size(axis), y_pred)
+    sparse_targets(loss.name, y_true, y_pred, axis)
+    _check_labels(loss.name, y_true, y_pred.size(axis), getattr(loss, "ignore_class", None))
+    _check_probabilities(loss, y_pred, "softmax")
+
+
+def _check_categorical(loss: Any, y_true: Tensor, y_pred: Tensor) -> None:
+    axis = loss._fn_kwargs["axis"]
+    _check_one_unit(loss, y_pred.size(axis), y_pred)
+    if y_true.shape != y_pred.shape:
+        hint = "Give one-hot vectors of that many classes."
+        if y_true.dim() < y_pred.dim() or y_true.size(axis) == 1:
+            hint = "Integer labels need sparse_categorical_crossentropy, or to_categorical(y_true)."
+        raise ShapeError(
+            f"{loss.name} expects one-hot targets of the outputs' shape, but y_true is "
+            f"{tuple(y_true.shape)} and y_pred is {tuple(y_pred.shape)}. {hint}"
+        )
+    _check_probabilities(loss, y_pred, "softmax")
+
+
+def _check_binary(loss: Any, y_true: Tensor, y_pred: Tensor) -> None:
+    classes = y_pred.size(-1) if y_pred.dim() > 1 else 1
+    if classes > 1 and y_true.shape in (y_pred.shape[:-1], (*y_pred.shape[:-1], 1)):
+        raise ShapeError(
+            f"{loss.name} compares targets and outputs of one shape, but y_true is "
+            f"{tuple(y_true.shape)} and y_pred is {tuple(y_pred.shape)}. For one class out of "
+            f"{classes} use sparse_categorical_crossentropy; for yes or no, one unit."
+        )
+    y_true, y_pred = matched(loss.name, y_true, y_pred)
+    low, high = y_true.min().item(), y_true.max().item()
+    if low < 0 or high > 1:
+        raise DataError(
+            f"{loss.name} expects targets from 0 to 1, but y_true goes from {low:.4g} to "
+            f"{high:.4g}. Turn -1/1 into 0/1, and use sparse_categorical_crossentropy for "
+            f"more than two classes."
+        )
+    note = logits_of(y_pred)
+    if note is not None and note[0] == "softmax":
+        _check_one_unit(loss, classes, y_pred)
+    _check_probabilities(loss, y_pred, "sigmoid")
+
+
+def _check_torch(loss: TorchLoss, y_true: Tensor, y_pred: Tensor) -> None:
+    note = logits_of(y_pred)
+    name = loss._torch_name
+    wants_logits = {"CrossEntropyLoss": "softmax", "BCEWithLogitsLoss": "sigmoid"}
+    wants_logits |= {
+        "cross_entropy": "softmax",
+        "binary_cross_entropy_with_logits": "sigmoid",
+    }
+    if note is not None and note[0] == wants_logits.get(name):
+        warnings.warn(
+            f"torch's {name} applies {note[0]} itself, but the outputs already went through one. "
+            f"Drop the activation of the last layer.",
+            UserWarning,
+            stacklevel=3,
+        )
+    targets, outputs = loss._prepared(y_true, y_pred)
+    if name in CLASS_LOSSES and not targets.is_floating_point():
+        classes = outputs.size(1 if outputs.dim() > 1 else 0)
+        _check_labels(name, y_true, classes, getattr(loss.loss, "ignore_index", None))

@@ -1,0 +1,93 @@
+"""Adafactor."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Unpack
+
+import torch
+from torch import Tensor
+
+from nnkit.optimizers.base import REGISTRY, Optimizer
+from nnkit.optimizers.checks import between
+from nnkit.optimizers.plan import Plan
+from nnkit.optimizers.settings import Common
+
+__all__ = ["Adafactor"]
+
+
+@REGISTRY.add()
+class Adafactor(Optimizer):
+    """`Adam` with little memory: the mean square of a matrix is kept as one row and one column.
+
+    Args:
+        learning_rate: a number, a schedule or a function of the step.
+        beta_2_decay: how fast (0 or less) the mean squared gradient becomes long-term.
+        epsilon_1: added to the squared gradient.
+        epsilon_2: the least size of a weight when steps are made proportional to it.
+        clip_threshold: the largest root mean square of a step, before the learning rate.
+        relative_step: kept for Keras's sake; the rate is at most `1 / sqrt(step)` in any case.
+        weight_decay, common: see `Optimizer`.
+
+    Source: Shazeer and Stern, Adafactor (2018).
+    """
+
+    interleaved: ClassVar[int] = 3
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_2_decay: float = -0.8,
+        epsilon_1: float = 1e-30,
+        epsilon_2: float = 1e-3,
+        clip_threshold: float = 1.0,
+        relative_step: bool = True,
+        weight_decay: float | None = None,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(learning_rate, weight_decay, **common)
+        self.beta_2_decay = between("beta_2_decay", beta_2_decay, -math.inf, 0)
+        self.epsilon_1 = between("epsilon_1", epsilon_1, 0)
+        self.epsilon_2 = between("epsilon_2", epsilon_2, 0)
+        self.clip_threshold = between("clip_threshold", clip_threshold, 0)
+        self.relative_step = relative_step
+
+    def new_state(self, param: Tensor) -> dict[str, Tensor]:
+        if param.ndim < 2:
+            return {"velocity": torch.zeros_like(param, requires_grad=False)}
+        # Keras factors the last two axes, channels in and out: the first two in torch's layout.
+        return {
+            "row": torch.zeros_like(param.select(1, 0), requires_grad=False),
+            "column": torch.zeros_like(param.select(0, 0), requires_grad=False),
+        }
+
+    def update(self, plan: Plan, grads: list[Tensor], learning_rate: float) -> None:
+        step = self.iterations + 1
+        rate = min(learning_rate, 1 / math.sqrt(step))
+        new = step**self.beta_2_decay
+        for param, grad in zip(plan.params, grads, strict=True):
+            state = self.state[param]
+            squares = grad.square().add_(self.epsilon_1)
+            if "velocity" in state:
+                velocity = state["velocity"].lerp_(squares, new)
+            else:
+                row = state["row"].lerp_(squares.mean(1), new)
+                column = state["column"].lerp_(squares.mean(0), new)
+                velocity = (row / row.mean(0, keepdim=True)).unsqueeze(1) * column.unsqueeze(0)
+            change = grad / velocity.sqrt()
+            size = _rms(param).clamp_min(self.epsilon_2) * -rate
+            param.addcmul_(change, size / (_rms(change) / self.clip_threshold).clamp_min(1))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "beta_2_decay": self.beta_2_decay,
+            "epsilon_1": self.epsilon_1,
+            "epsilon_2": self.epsilon_2,
+            "clip_threshold": self.clip_threshold,
+            "relative_step": self.relative_step,
+        }
+
+
+def _rms(values: Tensor) -> Tensor:
+    return values.square().mean().sqrt()

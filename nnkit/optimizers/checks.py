@@ -1,0 +1,114 @@
+"""Checks of what a user gives an optimizer."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor
+
+from nnkit.errors import ArgumentError, unknown_name
+from nnkit.optimizers.schedules import SCHEDULES, LearningRateSchedule
+
+__all__ = ["between", "check_accumulation", "check_clipping", "learning_rate", "reject_unknown"]
+
+LEGACY_DECAY = (
+    "decay= is not an argument any more. For a rate that falls with each update write "
+    "learning_rate=schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=decay); for decay "
+    "of the weights use weight_decay=."
+)
+
+
+def between(name: str, value: Any, low: float, high: float = math.inf, below: bool = False) -> Any:
+    """The value, if it is a number from low to high (or below high).
+
+    Raises: ArgumentError if it is not.
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    fits = number and math.isfinite(value) and low <= value <= high
+    if not fits or (below and value == high):
+        limit = "" if high == math.inf else f" and {'below' if below else 'at most'} {high:g}"
+        raise ArgumentError(
+            f"{name} must be a number, at least {low:g}{limit}; received {value!r}."
+        )
+    return value
+
+
+def learning_rate(owner: str, value: Any) -> float | Callable[..., Any]:
+    """A Python float, or a function of the step (a schedule is one).
+
+    Args:
+        owner: the optimizer's class, for messages.
+        value: a number, a schedule, its config, or a function of the step or of nothing.
+
+    Raises: ArgumentError if it is none of them, or a number that is NaN, infinite or negative.
+    """
+    if isinstance(value, dict) and "class_name" in value:
+        value = SCHEDULES.deserialize(value)
+    if isinstance(value, LearningRateSchedule):
+        return value.value_at
+    if getattr(value, "ndim", None) == 0 or (
+        hasattr(value, "dtype") and not hasattr(value, "ndim")
+    ):
+        value = value.item()
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not math.isfinite(value) or value < 0:
+            raise ArgumentError(
+                f"The learning rate must be finite and at least 0, received {value!r}."
+            )
+        return float(value)
+    if isinstance(value, (Tensor, Iterable)) and not isinstance(value, (str, dict)):
+        raise ArgumentError(
+            f"{owner} is made without parameters, {owner}(learning_rate=0.001): compile() or "
+            f"build(parameters) gives them later. For torch's own way use torch.optim."
+        )
+    if callable(value):
+        return _of_step(value)
+    raise ArgumentError(
+        f"The learning rate must be a number, a LearningRateSchedule or a function of the step; "
+        f"received {value!r}."
+    )
+
+
+def _of_step(function: Callable[..., Any]) -> Callable[[int], float]:
+    """The same function, taking a step even when the user's takes nothing, and giving a float."""
+    needed = [
+        parameter
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    if needed:
+        return lambda step: float(function(step))
+    return lambda step: float(function())
+
+
+def check_clipping(**limits: Any) -> None:
+    """At most one way of clipping, with a positive limit."""
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    if len(given) > 1:
+        written = ", ".join(f"{name}={limit!r}" for name, limit in given.items())
+        raise ArgumentError(f"Choose one of {', '.join(limits)}; received {written}.")
+    for name, limit in given.items():
+        if between(name, limit, 0) == 0:
+            raise ArgumentError(f"{name} must be greater than 0; use None for no clipping.")
+
+
+def check_accumulation(steps: Any) -> None:
+    """None, or a whole number of batches from 2."""
+    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 2):
+        raise ArgumentError(
+            f"gradient_accumulation_steps must be an int of at least 2, or None; "
+            f"received {steps!r}."
+        )
+
+
+def reject_unknown(owner: type, arguments: dict[str, Any]) -> None:
+    """Raise for the first argument the optimizer does not have."""
+    if arguments.pop("decay", None):
+        raise ArgumentError(f"{owner.__name__}: {LEGACY_DECAY}")
+    for name in arguments:
+        known = [known for known in inspect.signature(owner).parameters if known != "kwargs"]
+        raise unknown_name(f"argument of {owner.__name__}", name, known)
