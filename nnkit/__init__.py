@@ -1,1 +1,55 @@
-"""Write Keras, get PyTorch."""
+"""Write Keras, get PyTorch.
+
+    import nnkit
+    from nnkit import layers
+
+    model = nnkit.Sequential([nnkit.Input((784,)), layers.Dense(10, activation="softmax")])
+
+Names, arguments, defaults and numbers are Keras 3's; every layer and model is a torch module.
+"""
+
+from nnkit import activations, callbacks, config, constraints, datasets, errors, initializers
+from nnkit import layers, losses, metrics, models, optimizers, random, regularizers, saving, utils
+from nnkit.initializers import Initializer
+from nnkit.layers import Input, InputLayer, Layer
+from nnkit.losses import Loss
+from nnkit.metrics import Metric
+from nnkit.models import Model, Sequential
+from nnkit.optimizers import Optimizer
+from nnkit.regularizers import Regularizer
+from nnkit.symbolic import SymbolicTensor
+from nnkit.variable import Variable
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Initializer",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "Loss",
+    "Metric",
+    "Model",
+    "Optimizer",
+    "Regularizer",
+    "Sequential",
+    "SymbolicTensor",
+    "Variable",
+    "__version__",
+    "activations",
+    "callbacks",
+    "config",
+    "constraints",
+    "datasets",
+    "errors",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "random",
+    "regularizers",
+    "saving",
+    "utils",
+]

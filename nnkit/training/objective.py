@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,8 +84,8 @@ class Metrics(Metric):
                 per_output = align(what, asked, names)
             columns.append(
                 [
-                    [_metric(one, y, p) for one in flatten(entry) if one is not None]
-                    for entry, y, p in zip(per_output, targets, outputs, strict=True)
+                    [_metric(one, y, p, name) for one in flatten(entry) if one is not None]
+                    for entry, y, p, name in zip(per_output, targets, outputs, names, strict=True)
                 ]
             )
         self._by_output = list(zip(*columns, strict=True))
@@ -152,11 +153,12 @@ class Objective:
         self.names: list[str] = []
         self.compiled_metrics = Metrics(metrics, weighted_metrics)
         # Names are looked up at once, so that a typing error shows at compile.
-        for entry in flatten(loss):
+        for entry in filter(_known_at_once, flatten(loss)):
             losses_module.get(entry)
-        for entry in [*flatten(metrics), *flatten(weighted_metrics)]:
-            if not (isinstance(entry, str) and entry in _BY_SHAPE):
-                metrics_module.get(entry)
+        for entry in filter(_known_at_once, [*flatten(metrics), *flatten(weighted_metrics)]):
+            metrics_module.get(entry)
+        for entry in flatten(loss_weights):
+            _factor(entry)
         self.has_metrics = bool(metrics or weighted_metrics)
         self.ready = False
 
@@ -170,7 +172,14 @@ class Objective:
         self.names = [_free(name, names[:i]) for i, name in enumerate(names)]
         if self.has_loss:
             asked = align("loss", self.asked, self.names, one_for_all=True)
-            self.losses = [losses_module.get(entry) for entry in asked]
+            self.losses = asked  # where `targets` looks for which outputs need some
+            targets = asked if y is None else self.targets(y, y_pred)
+            self.losses = [
+                _loss(one, target, output, name)
+                for one, target, output, name in zip(
+                    asked, targets, self.flat(y_pred), self.names, strict=True
+                )
+            ]
             self.factors = align("loss_weights", self.asked_weights, self.names)
             several = sum(loss is not None for loss in self.losses) > 1
             self.trackers = [
@@ -212,6 +221,10 @@ class Objective:
             f"{', '.join(self.names)}. Give one array an output."
         )
 
+    def weights(self, sample_weight: Any) -> list[Any]:
+        """The sample weights of each output: one array serves them all."""
+        return align("sample_weight", sample_weight, self.names, one_for_all=True)
+
     def loss(self, y: Any, y_pred: Any, sample_weight: Any) -> torch.Tensor | None:
         """The weighted sum of the outputs' losses."""
         if isinstance(y_pred, torch.Tensor) and self.factors[0] is None:
@@ -219,9 +232,8 @@ class Objective:
             return None if one is None else one(y, y_pred, sample_weight)
         total = None
         outputs, targets = self.flat(y_pred), self.targets(y, y_pred)
-        weights = align("sample_weight", sample_weight, self.names, one_for_all=True)
         for i, (one, target, output, weight) in enumerate(
-            zip(self.losses, targets, outputs, weights, strict=True)
+            zip(self.losses, targets, outputs, self.weights(sample_weight), strict=True)
         ):
             if one is None:
                 continue
@@ -245,10 +257,27 @@ class Objective:
 _BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 
 
-def _metric(asked: Any, target: Any, output: Any) -> Metric:
-    if isinstance(asked, str) and asked in _BY_SHAPE:
-        return metrics_module.resolve_accuracy(asked, tuple(target.shape), tuple(output.shape))
-    return metrics_module.get(asked)
+def _known_at_once(asked: Any) -> bool:
+    return not (isinstance(asked, str) and asked.lower() in _BY_SHAPE)
+
+
+def _loss(asked: Any, target: Any, output: Any, name: str) -> Any:
+    if asked is not None and target is None:
+        raise DataError(f"The output {name!r} has the loss {asked!r}, but y has no targets for it.")
+    if asked is None or _known_at_once(asked):
+        return losses_module.get(asked)
+    return losses_module.resolve(asked, tuple(target.shape), tuple(output.shape))
+
+
+def _metric(asked: Any, target: Any, output: Any, name: str) -> Metric:
+    if target is None:
+        raise DataError(f"The output {name!r} has the metric {asked!r}, but y has no targets for it.")
+    return metrics_module.resolve(asked, tuple(target.shape), tuple(output.shape))
+
+
+def _factor(value: Any) -> None:
+    if value is not None and not isinstance(value, numbers.Real):
+        raise ArgumentError(f"loss_weights must be numbers, got {value!r}.")
 
 
 def _numbered(count: int) -> list[str]:

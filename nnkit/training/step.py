@@ -22,8 +22,11 @@ __all__ = ["predict", "test", "update"]
 _keep_logits = keep_logits()
 
 
-def update(model: Any, data: Any) -> None:
-    """Train on one batch and take it into the running loss and metrics."""
+def update(model: Any, data: Any) -> Any:
+    """Train on one batch and take it into the running loss and metrics.
+
+    Returns: the logs if the model has a compute_metrics of its own, else None.
+    """
     x, y, weight = unpack_x_y_sample_weight(data)
     if not model._ready:
         model._get_ready(x)
@@ -33,13 +36,16 @@ def update(model: Any, data: Any) -> None:
     if not model._loss_seen:
         _refuse_nan(model, loss)
     minimize(model, loss)
-    _track(model, y, y_pred, weight, loss, batch_size_of(x))
+    return _track(model, x, y, y_pred, weight, loss)
 
 
 def minimize(model: Any, loss: torch.Tensor) -> None:
     """Change the trainable weights by the gradient of the loss."""
     optimizer = model.optimizer
+    if not model._parameters_to_train:
+        return
     if isinstance(optimizer, Optimizer):
+        loss = optimizer.scale_loss(loss)
         grads = torch.autograd.grad(loss, model._parameters_to_train, allow_unused=True)
         optimizer.apply(grads)
     else:
@@ -48,19 +54,21 @@ def minimize(model: Any, loss: torch.Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)
 
 
-def test(model: Any, data: Any) -> None:
-    """Take one batch into the running loss and metrics, without training."""
+def test(model: Any, data: Any) -> Any:
+    """Take one batch into the running loss and metrics, without training; returns as `update`."""
     x, y, weight = unpack_x_y_sample_weight(data)
     with torch.no_grad():
         with _keep_logits:
             y_pred = model(x, training=False)
         loss = _loss(model, x, y, y_pred, weight, False)
-        _track(model, y, y_pred, weight, loss, batch_size_of(x))
+        return _track(model, x, y, y_pred, weight, loss)
 
 
 def predict(model: Any, data: Any) -> Any:
     """The outputs for one batch."""
     x, _, _ = unpack_x_y_sample_weight(data)
+    if not model.built:
+        model._make_weights(x)
     with torch.inference_mode():
         return model(x, training=False)
 
@@ -71,7 +79,11 @@ def _loss(model: Any, x: Any, y: Any, y_pred: Any, weight: Any, training: bool) 
         _check(model, y, y_pred)
     if model._own_compute_loss:
         return model._call_compute_loss(x, y, y_pred, weight, training)
-    loss = objective.loss(y, y_pred, weight) if y is not None else None
+    try:
+        loss = objective.loss(y, y_pred, weight) if y is not None else None
+    except IndexError:
+        objective.check(y, y_pred)  # torch only says that a label is out of range
+        raise
     if loss is not None and not model._regularized and not model._lossy:
         return loss
     return total_loss(model, loss)
@@ -93,7 +105,7 @@ def total_loss(model: Any, loss: torch.Tensor | None) -> torch.Tensor:
 
 def _check(model: Any, y: Any, y_pred: Any) -> None:
     objective = model._objective
-    if y is None and objective.has_loss:
+    if y is None and objective.has_loss and not model._own_compute_loss:
         raise DataError(
             f"{model.label} was compiled with a loss, which needs targets: give y too, or data "
             f"that yields (x, y)."
@@ -102,12 +114,16 @@ def _check(model: Any, y: Any, y_pred: Any) -> None:
         objective.prepare(y, y_pred, model._names_of_outputs())
     if y is not None and objective.has_loss and not model._own_compute_loss:
         objective.check(y, y_pred)
+        for labels in model._labels_to_check:
+            objective.check_labels(labels, y_pred)
+    model._labels_to_check = []
     model._checked = True
 
 
 def _refuse_nan(model: Any, loss: torch.Tensor) -> None:
     model._loss_seen = True
-    if not bool(torch.isfinite(loss.detach()).all()):
+    loss = loss.detach()
+    if not bool(torch.isfinite(loss).all()):
         raise DataError(
             f"The loss of the first batch is {float(loss)}. Look for NaN or infinity in x and y, "
             f"for values far from 1 that should be scaled (Rescaling, Normalization), and for "
@@ -115,23 +131,16 @@ def _refuse_nan(model: Any, loss: torch.Tensor) -> None:
         )
 
 
-def _track(model: Any, y: Any, y_pred: Any, weight: Any, loss: torch.Tensor, samples: int) -> None:
+def _track(model: Any, x: Any, y: Any, y_pred: Any, weight: Any, loss: torch.Tensor) -> Any:
     objective = model._objective
     with torch.no_grad():
-        model._loss_tracker.update_state(loss.detach(), sample_weight=samples)
+        model._loss_tracker.update_state(loss.detach(), sample_weight=batch_size_of(x))
         if model._own_compute_metrics:
-            model._logs = model.compute_metrics(None, y, y_pred, weight)
-        elif objective.has_metrics and y is not None:
+            return model.compute_metrics(x, y, y_pred, weight)
+        if objective.has_metrics and y is not None:
             objective.compiled_metrics.update(
                 objective.targets(y, y_pred),
                 objective.flat(y_pred),
-                [weight] if len(objective.names) == 1 else _weights(objective, weight),
+                objective.weights(weight),
             )
-
-
-def _weights(objective: Any, weight: Any) -> list[Any]:
-    if isinstance(weight, (list, tuple)):
-        return list(weight)
-    if isinstance(weight, dict):
-        return [weight.get(name) for name in objective.names]
-    return [weight] * len(objective.names)
+    return None

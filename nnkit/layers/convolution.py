@@ -1,0 +1,254 @@
+"""Convolutions over time, images and volumes, and what all layers with such axes share.
+
+Channels come last. Torch gets a view with the channels moved to the front, which is its
+channels-last memory format: nothing is copied, and its kernels are fastest this way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+
+from nnkit import activations
+from nnkit.errors import ArgumentError, DataError, ShapeError
+from nnkit.layer import Layer
+from nnkit.layouts import CONV
+from nnkit.shapes import Shape, axes, describe, one_of, positive, same_padding, sizes
+from nnkit.weights import keras_view
+
+__all__ = [
+    "BaseConv",
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
+    "Convolution1D",
+    "Convolution2D",
+    "Convolution3D",
+    "SpatialLayer",
+]
+
+_FORMATS = ("channels_last", "channels_first")
+_INPUTS = {1: "sequence", 2: "image", 3: "volume"}
+
+
+class SpatialLayer(Layer):
+    """Base of layers for (batch, one to three spatial axes, channels), or channels first.
+
+    Torch's kernels want two spatial axes at least (its one-dimensional ones copy what lies
+    channels last), so a sequence goes to them as an image of height 1.
+
+    Attributes:
+        rank: the number of spatial axes.
+    """
+
+    rank: ClassVar[int]
+
+    def set_data_format(self, data_format: str | None) -> None:
+        """Keep where the channels are: "channels_last" (also None) or "channels_first"."""
+        chosen = data_format or "channels_last"
+        self.data_format: str = one_of(self.label, "data_format", chosen, _FORMATS)
+        self._last = self.data_format == "channels_last"
+        if not self._last and self.accepts is not None:
+            batch, *spatial, channels = axes(self.accepts)
+            vars(self)["accepts"] = f"({', '.join([batch, channels, *spatial])})"
+
+    def spatial(self, shape: Shape) -> Shape:
+        """The sizes of the spatial axes."""
+        return shape[1:-1] if self._last else shape[2:]
+
+    def full(self, values: Sequence[int], least: int) -> tuple[int, ...]:
+        """One value for each spatial axis torch sees; `least` for the height of a sequence."""
+        return (least,) * (self.rank == 1) + tuple(values)
+
+    def to_torch(self, inputs: torch.Tensor) -> torch.Tensor:
+        """A view with the channels first, and a height of 1 if there is only time."""
+        if self.rank == 1:
+            inputs = inputs.unsqueeze(1 if self._last else 2)
+        return inputs.movedim(-1, 1) if self._last else inputs
+
+    def from_torch(self, outputs: torch.Tensor) -> torch.Tensor:
+        """The way back from `to_torch`."""
+        if self.rank == 1:
+            outputs = outputs.squeeze(2)
+        return outputs.movedim(1, -1) if self._last else outputs
+
+    def check_window(self, shape: Shape, argument: str, window: Sequence[int]) -> None:
+        """Raise a ShapeError if a window of this many pixels does not fit into the input."""
+        if all(n is None or n >= w for n, w in zip(self.spatial(shape), window, strict=True)):
+            return
+        names = axes(self.accepts or "")
+        advice = f'Use padding="same", a smaller {argument}, or a larger {_INPUTS[self.rank]}.'
+        if self.rank == 2 and self._last and shape[1] in (1, 3):
+            advice += " If the channels come first, permute them to the end: x.movedim(1, -1)."
+        raise ShapeError(
+            f"{self.label} has windows of {' x '.join(map(str, window))}, larger than its input "
+            f"{describe(shape, names)} of {', '.join(names)}. {advice}"
+        )
+
+
+class BaseConv(SpatialLayer):
+    """Base of Conv1D, Conv2D and Conv3D; their arguments are described in Conv2D."""
+
+    fixes = "channels"
+    kernel = keras_view("weight")
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = 1,
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.set_data_format(data_format)
+        self.filters = positive(self.label, "filters", filters)
+        self.groups = positive(self.label, "groups", groups)
+        self.kernel_size = sizes(self.label, "kernel_size", kernel_size, self.rank)
+        self.strides = sizes(self.label, "strides", strides, self.rank)
+        self.dilation_rate = sizes(self.label, "dilation_rate", dilation_rate, self.rank)
+        known = ("valid", "same", "causal") if self.rank == 1 else ("valid", "same")
+        self.padding = one_of(self.label, "padding", padding, known)
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.set_options("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        self.set_options("bias", bias_initializer, bias_regularizer, bias_constraint)
+        self.register_parameter("weight", None)
+        self.register_parameter("bias", None)
+        if self.filters % self.groups:
+            raise ArgumentError(
+                f"{self.label}: filters must be a multiple of groups, "
+                f"got filters={self.filters} and groups={self.groups}."
+            )
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ArgumentError(
+                f"{self.label}: strides={self.strides} and dilation_rate={self.dilation_rate} "
+                f"cannot both be above 1. Leave one of them at 1."
+            )
+        self._steps = self.full(self.strides, 1)
+        self._gaps = self.full(self.dilation_rate, 1)
+
+    def check_input(self, shape: Any) -> None:
+        super().check_input(shape)
+        self._check_channels_last(shape)
+        if self.padding == "valid":
+            spans = zip(self.kernel_size, self.dilation_rate, strict=True)
+            self.check_window(shape, "kernel_size", [(k - 1) * d + 1 for k, d in spans])
+
+    def _check_channels_last(self, shape: Shape) -> None:
+        if self.built or self.rank != 2 or not self._last or None in shape[1:]:
+            return
+        height, width, channels = shape[1:]
+        if height in (1, 3) and width == channels and channels is not None and channels > 4:
+            raise ShapeError(
+                f"{self.label} expects {self.accepts}, but {describe(shape, axes(self.accepts))} "
+                f"looks like channels first. Move them to the end with x.movedim(1, -1), or with "
+                f"Permute((2, 3, 1)) in the model."
+            )
+
+    def build(self, input_shape: Any) -> None:
+        channels = input_shape[-1 if self._last else 1]
+        if channels % self.groups:
+            raise ShapeError(
+                f"{self.label} splits its input into groups={self.groups}, but {channels} channels "
+                f"do not divide evenly. Use a divisor of {channels}."
+            )
+        shape = (*self.kernel_size, channels // self.groups, self.filters)
+        self.weight = self.add_named_weight("kernel", shape, CONV[self.rank])
+        if self.use_bias:
+            self.bias = self.add_named_weight("bias", (self.filters,))
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        if not inputs.is_floating_point():
+            raise DataError(
+                f"{self.label} needs decimal numbers but received {inputs.dtype}. "
+                f"Add Rescaling(1 / 255) before it, or give it x.float()."
+            )
+        inputs, padding = self._pad(self.to_torch(inputs))
+        weight = self.weight.unsqueeze(2) if self.rank == 1 else self.weight
+        conv = F.conv3d if self.rank == 3 else F.conv2d
+        outputs = conv(inputs, weight, self.bias, self._steps, padding, self._gaps, self.groups)
+        return self.activation(self.from_torch(outputs))
+
+    def _pad(self, x: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        """The input and the padding that torch shall add: the same at both ends, or none."""
+        if self.padding == "valid":
+            return x, 0
+        window = self.full(self.kernel_size, 1)
+        if self.padding == "causal":
+            pads = [(0, 0), ((self.kernel_size[0] - 1) * self.dilation_rate[0], 0)]
+        else:
+            every = zip(x.shape[2:], window, self._steps, self._gaps, strict=True)
+            pads = [same_padding(*sizes) for sizes in every]
+        if all(before == after for before, after in pads):
+            return x, [before for before, _ in pads]
+        return F.pad(x, [pixels for pair in reversed(pads) for pixels in pair]), 0
+
+
+class Conv1D(BaseConv):
+    """Every output step is a weighted sum of a window of the sequence, plus a bias.
+
+    Args: those of `Conv2D`, for one axis of time steps; padding may also be "causal", so that no
+        output sees a later step.
+
+    Shape: (batch, time, channels) -> (batch, new_time, filters)
+    Raises: ShapeError if the sequence is shorter than the window, or groups do not divide channels.
+    """
+
+    rank = 1
+    accepts = "(batch, time, channels)"
+
+
+class Conv2D(BaseConv):
+    """Every output pixel is a weighted sum of a window of the image, plus a bias.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: window in pixels, an int or (height, width).
+        strides: step in pixels, an int or (height, width).
+        padding: "valid" (none) or "same" (output = ceil(input / strides)).
+        data_format: "channels_last", or "channels_first" for (batch, channels, ...).
+        dilation_rate: distance of the pixels in a window; not together with strides.
+        groups: split channels and filters into groups that do not see each other.
+        activation: name or function; none when None.
+        use_bias: whether to add a bias.
+        kernel_initializer, bias_initializer: of (*kernel_size, channels / groups, filters) and
+            (filters,); the regularizers add to the loss, constraints apply after each update.
+
+    Shape: (batch, height, width, channels) -> (batch, new_height, new_width, filters)
+    Raises: ShapeError if the image is smaller than the window, or groups do not divide channels.
+    """
+
+    rank = 2
+    accepts = "(batch, height, width, channels)"
+
+
+class Conv3D(BaseConv):
+    """Every output voxel is a weighted sum of a window of the volume, plus a bias.
+
+    Args: those of `Conv2D`, for three axes (depth, height, width).
+
+    Shape: (batch, depth, height, width, channels) -> (batch, new_depth, ..., filters)
+    Raises: ShapeError if the volume is smaller than the window, or groups do not divide channels.
+    """
+
+    rank = 3
+    accepts = "(batch, depth, height, width, channels)"
+
+
+Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D

@@ -1,0 +1,130 @@
+"""The dense layer and small general ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from nnkit import activations
+from nnkit.layer import Layer, like
+from nnkit.layouts import DENSE
+from nnkit.shapes import positive
+from nnkit.weights import keras_view
+
+__all__ = ["Activation", "Dense", "Lambda"]
+
+
+class Dense(Layer):
+    """Every output is a weighted sum of all inputs, plus a bias, through an activation.
+
+    Args:
+        units: number of outputs.
+        activation: name or function; none when None.
+        use_bias: whether to add a bias.
+        kernel_initializer, bias_initializer: of the weights (inputs, units) and (units,).
+        kernel_regularizer, bias_regularizer: add to the loss.
+        kernel_constraint, bias_constraint: applied after each update.
+
+    Shape: (batch, ..., features) -> (batch, ..., units)
+    Raises: ShapeError if the number of features is free, or changes between calls.
+    """
+
+    accepts = "(batch, ..., features)"
+    fixes = "features"
+    supports_masking = True
+    kernel = keras_view("weight")
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.units = positive(self.label, "units", units)
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.set_options("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        self.set_options("bias", bias_initializer, bias_regularizer, bias_constraint)
+        self.register_parameter("weight", None)
+        self.register_parameter("bias", None)
+
+    def build(self, input_shape: Any) -> None:
+        self.weight = self.add_named_weight("kernel", (input_shape[-1], self.units), DENSE)
+        if self.use_bias:
+            self.bias = self.add_named_weight("bias", (self.units,))
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.activation(F.linear(inputs, self.weight, self.bias))
+
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        if not activations.keeps_shape(self.activation):
+            return super().infer_output(inputs)
+        return like(inputs, (*inputs.shape[:-1], self.units))
+
+
+class Activation(Layer):
+    """Apply an activation function.
+
+    Args:
+        activation: a name such as "relu", or a function of a tensor.
+
+    Shape: any -> the same
+    """
+
+    supports_masking = True
+
+    def __init__(self, activation: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.activation(inputs)
+
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        known = activations.keeps_shape(self.activation)
+        return like(inputs, inputs.shape) if known else super().infer_output(inputs)
+
+
+class Lambda(Layer):
+    """Make a layer of a function.
+
+    Args:
+        function: takes the input, and `mask` or `training` if it names them.
+        output_shape: not needed; accepted because Keras scripts give it.
+        mask: the output's mask, or a function (inputs, mask) -> mask.
+        arguments: further keyword arguments of the function.
+
+    Shape: whatever the function takes and gives
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.function = function
+        self.arguments = arguments or {}
+        self.mask = mask
+        self.supports_masking = mask is not None
+
+    def call(self, inputs: Any) -> Any:
+        return self.function(inputs, **self.arguments)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return self.mask(inputs, mask) if callable(self.mask) else self.mask

@@ -1,0 +1,75 @@
+"""Layers that prepare raw numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from nnkit.errors import ArgumentError, ShapeError
+from nnkit.layer import Layer
+from nnkit.shapes import describe
+
+__all__ = ["Rescaling"]
+
+
+class Rescaling(Layer):
+    """Multiply by `scale` and add `offset`, in training and inference; integers become floats.
+
+    Args:
+        scale: a number, or one for each entry of the last axes (such as channels).
+        offset: the same.
+
+    Shape: any -> the same
+    Raises: ArgumentError for what is not numbers, ShapeError if they do not fit the last axes.
+    Example: `Rescaling(1 / 127.5, offset=-1)` takes 0..255 to -1..1.
+    """
+
+    supports_masking = True
+    _scale: torch.Tensor
+    _offset: torch.Tensor
+
+    def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale = _plain(self.label, "scale", scale)
+        self.offset = _plain(self.label, "offset", offset)
+        for name, value in (("_scale", self.scale), ("_offset", self.offset)):
+            known = torch.tensor(value, dtype=self.dtype) if isinstance(value, list) else None
+            self.register_buffer(name, known, persistent=False)
+
+    def check_input(self, shape: Any) -> None:
+        for name, value in (("scale", self._scale), ("offset", self._offset)):
+            if value is None:
+                continue
+            pairs = zip(reversed(value.shape), reversed(shape), strict=False)
+            if value.ndim > len(shape) or any(
+                n not in (1, size, None) for n, size in pairs if size
+            ):
+                raise ShapeError(
+                    f"{self.label} has a {name} of shape {describe(value.shape)}, which does not "
+                    f"fit the last axes of {describe(shape)}. Give one number, or one a channel."
+                )
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        scaled = inputs if inputs.is_floating_point() else inputs.to(self.dtype)
+        scaled = scaled * (self.scale if self._scale is None else self._scale)
+        if self._offset is None and self.offset == 0:
+            return scaled
+        return scaled + (self.offset if self._offset is None else self._offset)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.scale, "offset": self.offset}
+
+
+def _plain(who: str, argument: str, value: Any) -> Any:
+    """A number as it is, anything array-like as (nested) lists."""
+    try:
+        array = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
+    except ValueError:  # lists of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "iuf":
+        raise ArgumentError(
+            f"{who}: {argument} must be a number or an array of numbers, got {value!r}."
+        )
+    return array.tolist()

@@ -1,0 +1,321 @@
+"""Model: layers joined by a graph, or by your own `call`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from nnkit.errors import GraphError, NotBuiltError, ShapeError, unknown_name
+from nnkit.graph import Graph
+from nnkit.layer import Layer, _adopt_lists, _attach_mask, _placeholders, as_layer
+from nnkit.layers.input import InputLayer
+from nnkit.naming import auto_name
+from nnkit.saving import load_weights, save_weights
+from nnkit.shapes import describe
+from nnkit.summary import print_summary
+from nnkit.symbolic import Function, SymbolicTensor
+from nnkit.training.trainer import Trainer
+from nnkit.tree import flatten, map_structure
+
+__all__ = ["Model"]
+
+
+class Model(Trainer, Layer):
+    """Layers with compile, fit, evaluate, predict and summary.
+
+    Two ways to make one: `Model(inputs, outputs)` from symbolic tensors, or a subclass with its
+    layers as attributes and a `call`. (`Sequential` is the third.)
+
+    Args:
+        inputs: a symbolic tensor from `Input`, or a list, tuple or dict of them.
+        outputs: what layers made of them, nested as you like.
+        name: of the model.
+
+    Raises: GraphError when the outputs do not depend on these inputs, or two layers share a name.
+    """
+
+    def __init__(
+        self, inputs: Any = None, outputs: Any = None, *, name: str | None = None, **kwargs: Any
+    ) -> None:
+        if name is None and inputs is not None and type(self) is Model:
+            name = auto_name("functional")
+        super().__init__(name=name, **kwargs)
+        self._graph: Graph | None = None
+        self._doors: list[Any] = []
+        self._init_trainer()
+        if (inputs is None) != (outputs is None):
+            raise GraphError(f"{self.label} needs both inputs and outputs, or neither.")
+        if inputs is not None:
+            self._set_graph(Graph(inputs, outputs))
+
+    def _set_graph(self, graph: Graph) -> None:
+        self._graph = graph
+        for op in graph.operations:
+            if isinstance(op, Function):
+                continue
+            known = self._modules.get(op.key)
+            module = _bare(op)
+            if known is not None and known is not module:
+                raise GraphError(
+                    f"Two layers of {self.name!r} are called {op.name!r}. "
+                    f"Give one of them another name=."
+                )
+            self._modules[op.key] = module
+        for key, tensor in graph.constants.items():
+            if isinstance(tensor, nn.Parameter):
+                self._parameters[key] = tensor
+            else:
+                self.register_buffer(key, tensor)
+        self._doors = [_door(tensor) for tensor in graph.flat_inputs]
+        self._adopt_mode()
+        self.built = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        old = self.__dict__.get("_modules", {}).get(name)
+        if old is not None and isinstance(value, nn.Module) and value is not old:
+            self._replace(name, old, value)
+            value = _bare(as_layer(value))
+        super().__setattr__(name, value)
+
+    def _replace(self, name: str, old: nn.Module, new: nn.Module) -> None:
+        """Let a module assigned over a layer of the graph take its place and its name there."""
+        graph = self._graph
+        if graph is not None and any(op is as_layer(old) for op in graph.operations):
+            as_layer(new).name = as_layer(old).name
+            self._graph = graph.with_replaced(as_layer(old), as_layer(new))
+
+    def _adopt_mode(self) -> None:
+        for child in self.children():
+            child.train(self.training)
+
+    def build(self, input_shape: Any) -> None:
+        """Make all weights for an input shape (batch axis included), by a symbolic call."""
+        if self._graph is None:
+            self.built = True
+            _adopt_lists(self)
+            self(_placeholders(input_shape))
+
+    def call(self, inputs: Any, *more: Any) -> Any:
+        graph = self._graph
+        if graph is None:
+            raise NotBuiltError(
+                f"{self.label} does not know what to compute. Write a call(self, inputs) method, "
+                f"or make it with Model(inputs, outputs)."
+            )
+        tensors = self._feed((inputs, *more) if more else inputs)
+        constants = {key: getattr(self, key) for key in graph.constants}
+        outputs, masks = graph.run(self._modules, constants, tensors)
+        if graph.has_masks:
+            for output, mask in zip(flatten(outputs), masks, strict=True):
+                _attach_mask(output, mask)
+        return outputs
+
+    def _feed(self, inputs: Any) -> list[torch.Tensor]:
+        """One tensor for each input, in order, with its dtype and rank."""
+        doors = self._doors
+        if len(doors) == 1 and isinstance(inputs, torch.Tensor):
+            return [doors[0](inputs, self)]
+        if isinstance(inputs, dict):
+            names = [door.name for door in doors]
+            keys = sorted(self._graph.inputs) if isinstance(self._graph.inputs, dict) else names  # type: ignore[union-attr]
+            missing = [key for key in keys if key not in inputs]
+            if missing:
+                raise unknown_name(f"input of {self.name!r}; needed is", missing[0], inputs)
+            tensors = [inputs[key] for key in keys]
+        else:
+            tensors = flatten(inputs)
+        if len(tensors) != len(doors):
+            raise ShapeError(
+                f"{self.label} takes {len(doors)} inputs "
+                f"({', '.join(door.name for door in doors)}) but received {len(tensors)}."
+            )
+        return [door(tensor, self) for door, tensor in zip(doors, tensors, strict=True)]
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The outputs' masks are part of the graph; a caller of the graph reads them off."""
+        return None
+
+    def infer_output(self, *args: Any, **kwargs: Any) -> Any:
+        """The outputs for meta tensors."""
+        return super().infer_output(*args, **kwargs)
+
+    # -- looking inside ------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers at the top, in Keras's order; torch modules come in their wrappers."""
+        _adopt_lists(self)
+        found: list[Layer] = []
+        for child in self._modules.values():
+            if isinstance(child, (nn.ModuleList, nn.ModuleDict)):
+                items = child.values() if isinstance(child, nn.ModuleDict) else child
+                found.extend(as_layer(item) for item in items)
+            elif child is not None and not isinstance(child, nn.modules.loss._Loss):
+                found.append(as_layer(child))
+        return found
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by its name, or by its place in `layers`.
+
+        Raises: ArgumentError naming the nearest names when there is none.
+        """
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise unknown_name(
+                    f"layer index of {self.name!r}", index, map(str, range(len(self.layers)))
+                )
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise unknown_name(f"layer of {self.name!r}", name, (layer.name for layer in self.layers))
+
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        """The symbolic inputs, flat."""
+        return self._need_graph("inputs").flat_inputs
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        """The symbolic outputs, flat."""
+        return self._need_graph("outputs").flat_outputs
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input, or the nesting of them."""
+        return self._need_graph("input").inputs
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output, or the nesting of them."""
+        return self._need_graph("output").outputs
+
+    @property
+    def input_shape(self) -> Any:
+        """The input's shape, None where free, or the nesting of shapes."""
+        return _shapes(self._need_graph("input_shape").inputs)
+
+    @property
+    def output_shape(self) -> Any:
+        """The output's shape, None where free, or the nesting of shapes."""
+        return _shapes(self._need_graph("output_shape").outputs)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that make the outputs."""
+        return [tensor.node.op.name for tensor in self.outputs]
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        return [tensor.node.op.name for tensor in self.inputs]
+
+    def _need_graph(self, what: str) -> Graph:
+        if self._graph is None:
+            raise NotBuiltError(
+                f"{self.label} has no {what}: it has not seen an input shape. Start it with "
+                f"Input(shape=...), or make it with Model(inputs, outputs)."
+            )
+        return self._graph
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write the weights to a file: .weights.h5 (Keras's layout), .pt or .safetensors.
+
+        The file is whole or not there: it is written beside its place and moved into it.
+        """
+        save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Read weights from such a file.
+
+        Args:
+            filepath: ending in .weights.h5, .pt or .safetensors.
+            skip_mismatch: whether to load what fits and warn of the rest.
+
+        Raises: FileError listing all that does not fit; the model is unchanged then.
+        """
+        load_weights(self, filepath, skip_mismatch)
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: list[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Print the layers, their output shapes and parameter counts.
+
+        Args:
+            line_length: width in characters; the terminal's, at most 88 or 108, when None.
+            positions: where columns end, as fractions of the width.
+            print_fn: called with the text instead of print.
+            expand_nested: also show the layers of nested models.
+            show_trainable: add a column Y or N.
+            layer_range: (first, last) layer names, both included.
+        """
+        print_summary(
+            self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
+        )
+
+
+class _door:  # noqa: N801 - made once, called like a function
+    """Checks and casts what comes in at one input."""
+
+    def __init__(self, tensor: SymbolicTensor) -> None:
+        self.name = tensor.node.op.name
+        self.shape = tensor.shape
+        self.dtype = tensor.dtype
+        self.fixed = tuple((i, size) for i, size in enumerate(self.shape) if size is not None)
+
+    def __call__(self, value: Any, model: Model) -> torch.Tensor:
+        if not isinstance(value, torch.Tensor):
+            value = torch.as_tensor(value)
+        if value.ndim != len(self.shape):
+            value = self._with_rank(value)
+        fits = value.ndim == len(self.shape)
+        sizes = value.shape
+        for axis, size in self.fixed if fits else ():
+            if sizes[axis] != size:
+                fits = False
+        if not fits:
+            raise ShapeError(
+                f"{model.label} expects {describe(self.shape)} at its input {self.name!r} but "
+                f"received {describe(tuple(sizes))}. {self._advice(tuple(sizes))}"
+            )
+        return value if value.dtype is self.dtype else value.to(self.dtype)
+
+    def _with_rank(self, value: torch.Tensor) -> torch.Tensor:
+        """Keras's courtesy: a last axis of size 1 may be missing or too much."""
+        if value.ndim == len(self.shape) - 1 and self.shape[-1] == 1:
+            return value.unsqueeze(-1)
+        if value.ndim == len(self.shape) + 1 and value.shape[-1] == 1:
+            return value.squeeze(-1)
+        return value
+
+    def _advice(self, sizes: tuple[int, ...]) -> str:
+        if len(sizes) == len(self.shape) - 1:
+            return "The batch axis seems to be missing: give x[None], or an array of samples."
+        if len(sizes) == 4 and len(self.shape) == 4 and sizes[1] == self.shape[-1]:
+            return "The channels seem to come first: permute them to the end, x.movedim(1, -1)."
+        return "Reshape the data, or change the Input's shape."
+
+
+def _shapes(tree: Any) -> Any:
+    """The shapes of the tensors; of a single one without its list or dict, as in Keras."""
+    leaves = flatten(tree)
+    return leaves[0].shape if len(leaves) == 1 else map_structure(lambda t: t.shape, tree)
+
+
+def _bare(op: Any) -> nn.Module:
+    """What the model registers: a wrapped torch module itself, so that state_dict stays torch's."""
+    wrapped = getattr(op, "module", None)
+    plain = type(op).__name__ == "TorchModuleWrapper" and op.data_format is None
+    return wrapped if plain and wrapped is not None else op
+
+
+_INPUT = InputLayer

@@ -1,0 +1,220 @@
+"""The layout of Keras 3's .weights.h5 files, so that Keras reads ours and we read Keras's.
+
+A group in the file is an object in the model. Its path is the attribute that holds it: "cell",
+"forward_layer". What lies in a list is named after its class and counted: the list `layers` of a
+model gives "layers/dense", "layers/dense_1". An object's own weights lie in "vars" under their
+numbers. An object is written where Keras's walk meets it first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from torch import nn
+
+from nnkit.errors import FileError
+from nnkit.layer import Layer, TorchModuleWrapper
+from nnkit.layers.recurrent_base import Recurrent
+from nnkit.layouts import SAME
+from nnkit.naming import to_snake_case
+from nnkit.saving.weights import Place, Stored
+from nnkit.weights import Weight, WeightOwner
+
+__all__ = ["opened", "places", "write"]
+
+# Keras keeps these in the same file; they are no weights of the model.
+_OTHER_OBJECTS = {"optimizer", "seed_generator"}
+
+
+def write(model: Layer, path: Path) -> None:
+    """Write all weights of a model."""
+    with h5py.File(path, "w") as file:
+        for prefix, module, weights in _walk(model, "", set()):
+            group = file.create_group(_join(prefix, "vars"))
+            if isinstance(module, Layer):
+                group.attrs["name"] = module.name
+            for key, weight in weights.items():
+                _write_value(group, key, weight.layout.to_keras(weight.tensor))
+
+
+def places(model: Layer) -> dict[str, Place]:
+    """For each weight, its path in the file and what it is."""
+    found = {}
+    for prefix, module, weights in _walk(model, "", set()):
+        name = module.name if isinstance(module, Layer) else prefix.rpartition("/")[2]
+        for key, weight in weights.items():
+            label = f"{weight.name} of {name!r}"
+            path = f"{_join(prefix, 'vars')}/{key}"
+            found[path] = Place(prefix, label, weight.tensor, weight.layout)
+    return found
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Mapping[str, Stored]]:
+    """The weights in a file, by path; it stays open while they are read.
+
+    Raises: FileError when the file is damaged, is something else, or reaches outside itself.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except (OSError, RuntimeError, ValueError) as exc:
+        raise FileError(
+            f"{str(path)!r} is no HDF5 file, or is damaged ({exc}). Save the weights anew."
+        ) from exc
+    with file:
+        try:
+            found = _datasets(file)
+            old = "layer_names" in file.attrs or "model_weights" in file
+        except (OSError, RuntimeError, KeyError, ValueError) as exc:
+            raise _damaged(path, exc) from exc
+        if old:
+            raise FileError(
+                f"{str(path)!r} has the layout that Keras used before version 3. "
+                f"Load it there and save it with save_weights('name.weights.h5')."
+            )
+        for key, dataset in found.items():
+            if dataset.external or dataset.is_virtual:
+                raise FileError(f"{str(path)!r} keeps {key!r} in another file, which is refused.")
+        yield {key: Stored(dataset.shape, _reader(path, dataset)) for key, dataset in found.items()}
+
+
+def _datasets(file: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    def visit(path: str, item: Any) -> None:
+        parts = path.split("/")
+        if isinstance(item, h5py.Dataset) and not _OTHER_OBJECTS.intersection(parts[:-1]):
+            found[path] = item
+
+    # Does not follow links out of the file, so what they lead to counts as missing.
+    file.visititems(visit)
+    return found
+
+
+def _reader(path: Path, dataset: Any) -> Any:
+    def read() -> torch.Tensor:
+        try:
+            value = np.asarray(dataset[()])
+            if dataset.attrs.get("dtype") == "bfloat16":
+                # NumPy does not know this type: the file has two raw bytes a number.
+                whole = torch.from_numpy(value.view(np.int16))
+                return whole.view(torch.bfloat16)
+            return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=False))
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as exc:
+            raise _damaged(path, exc, dataset.name) from exc
+
+    return read
+
+
+def _damaged(path: Path, exc: Exception, key: str = "") -> FileError:
+    where = f" at {key!r}" if key else ""
+    return FileError(f"{str(path)!r} is damaged{where}: {exc}. Save the weights anew.")
+
+
+def _write_value(group: Any, key: str, value: torch.Tensor) -> None:
+    value = value.detach().cpu()
+    if value.dtype is torch.bfloat16:
+        raw = value.contiguous().view(torch.int16).numpy().view("V2")
+        group.create_dataset(key, data=raw).attrs["dtype"] = "bfloat16"
+    else:
+        group.create_dataset(key, data=value.numpy())
+
+
+# -- Keras's walk over a model ---------------------------------------------------------------------
+
+_Visit = tuple[str, nn.Module, dict[str, Weight]]
+
+
+def _walk(module: nn.Module, prefix: str, seen: set[int]) -> Iterator[_Visit]:
+    """Each object once: its path in the file, itself, and its own weights by their keys."""
+    module = _bare(module)
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    if not isinstance(module, WeightOwner):
+        # Keras puts the whole state of a torch module in one place.
+        state = {
+            key: Weight(key, value, SAME)
+            for key, value in module.state_dict().items()
+            if isinstance(value, torch.Tensor)
+        }
+        yield prefix, module, state
+        return
+    own = {str(index): weight for index, weight in enumerate(module._own())}
+    if isinstance(module, Recurrent):
+        # Keras's recurrent layers hold a cell, which holds the weights.
+        yield prefix, module, {}
+        yield _join(prefix, "cell"), module, own
+    else:
+        yield prefix, module, own
+    for name, child in _children(module):
+        path = _join(prefix, name)
+        if isinstance(child, nn.Module):
+            yield from _walk(child, path, seen)
+        else:
+            yield from _walk_list(child, path, seen)
+
+
+def _walk_list(items: Iterable[nn.Module], prefix: str, seen: set[int]) -> Iterator[_Visit]:
+    used: Counter[str] = Counter()
+    for item in items:
+        inner = _items(item)
+        name = "container" if inner is not None else _class_name(item)
+        path = _join(prefix, f"{name}_{used[name]}" if used[name] else name)
+        used[name] += 1
+        if inner is None:
+            yield from _walk(item, path, seen)
+        else:
+            yield from _walk_list(inner, path, seen)
+
+
+def _children(module: WeightOwner) -> list[tuple[str, Any]]:
+    """What Keras's walk meets below an object: attributes by name, private ones last."""
+    found: dict[str, Any] = {
+        name: child if _items(child) is None else _items(child)
+        for name, child in module._modules.items()
+        if child is not None
+    }
+    graph, stack = getattr(module, "_graph", None), getattr(module, "_stack", None)
+    layers = getattr(module, "layers", None)
+    if not isinstance(layers, list):
+        return sorted(found.items(), key=_private_last)
+    if graph is None and stack is None:
+        return sorted([*found.items(), ("layers", layers)], key=_private_last)
+    if graph is not None:
+        # A subclass may have further layers as attributes, which Keras does not list.
+        inside = {id(_bare(op)) for op in graph.operations if isinstance(op, nn.Module)}
+        layers = [layer for layer in layers if id(_bare(layer)) in inside]
+    return [("layers", layers), *sorted(found.items(), key=_private_last)]
+
+
+def _private_last(item: tuple[str, Any]) -> str:
+    return f"~{item[0]}" if item[0].startswith("_") else item[0]
+
+
+def _items(module: Any) -> list[nn.Module] | None:
+    """The modules in a list or dict of them; None for anything else."""
+    if isinstance(module, nn.ModuleDict):
+        return list(module.values())
+    return list(module) if isinstance(module, nn.ModuleList) else None
+
+
+def _bare(module: Any) -> Any:
+    """A torch module, whether a model has wrapped it or not."""
+    return module.module if isinstance(module, TorchModuleWrapper) else module
+
+
+def _class_name(module: nn.Module) -> str:
+    wrapped = isinstance(module, TorchModuleWrapper) or not isinstance(module, WeightOwner)
+    return to_snake_case("TorchModuleWrapper" if wrapped else type(module).__name__)
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}/{name}" if prefix else name
