@@ -1,0 +1,80 @@
+"""The base of initializers, and how any of them is called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nnkit.errors import ArgumentError
+from nnkit.random import (
+    to_dtype,
+)
+from nnkit.registry import Registry
+
+__all__ = ["REGISTRY", "Fill", "Initializer", "Shape", "call_initializer"]
+
+REGISTRY = Registry("initializer", "keras.initializers")
+
+Shape = Sequence[int]
+Fill = Callable[[Tensor, torch.Generator | None], Any]
+
+
+class Initializer:
+    """The base of initializers: give a subclass `__call__` and, to be saved, `get_config`."""
+
+    def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
+        """A new tensor of this shape (Keras's layout) and dtype."""
+        raise NotImplementedError(f"{type(self).__name__} has no __call__(self, shape, dtype).")
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Initializer:
+        """An initializer with the arguments of `get_config()`."""
+        return cls(**config)
+
+    def clone(self) -> Initializer:
+        """A new initializer with the same arguments; without a seed it draws other values."""
+        return type(self).from_config(self.get_config())
+
+
+def call_initializer(initializer: Callable[..., Any], shape: Shape, dtype: Any = None) -> Tensor:
+    """Make a weight with any initializer, a user's function included, and check what came.
+
+    Args:
+        initializer: called with (shape, dtype), or with the shape alone if that is all it takes.
+        shape: in Keras's layout.
+        dtype: of the result; torch's default when None.
+
+    Raises: ArgumentError unless the result has this shape.
+    """
+    kind = to_dtype(dtype)
+    values = _call(initializer, tuple(shape), kind)
+    if not isinstance(initializer, Initializer):
+        # A user's function may hand out an array of its own, which training must not change.
+        values = torch.as_tensor(values).detach().clone()
+    if tuple(values.shape) != tuple(shape):
+        name = getattr(initializer, "__name__", type(initializer).__name__)
+        raise ArgumentError(
+            f"Initializer {name} was asked for shape {tuple(shape)} "
+            f"but returned {tuple(values.shape)}."
+        )
+    return values.to(torch.get_default_device(), kind)
+
+
+def _call(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: torch.dtype) -> Any:
+    try:
+        parameters = list(inspect.signature(initializer).parameters.values())
+    except ValueError:  # torch's built-in functions do not tell their arguments
+        return initializer(shape, dtype=dtype)
+    names = [parameter.name for parameter in parameters]
+    if "dtype" in names or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return initializer(shape, dtype=dtype)
+    required = [parameter for parameter in parameters if parameter.default is parameter.empty]
+    return initializer(shape, dtype) if len(required) > 1 else initializer(shape)
