@@ -233,11 +233,11 @@ def test_get_of_the_rest() -> None:
     assert losses.get(loss) is loss
     assert losses.get(None) is None
 
-    def my_Loss(y_true: Any, y_pred: Any) -> Any:
+    def own_loss(y_true: Any, y_pred: Any) -> Any:
         return (y_true - y_pred).abs().mean(-1)
 
-    assert losses.get(my_Loss).name == "my_loss"
-    torch.testing.assert_close(losses.get(my_Loss)(BITS, LOGITS), F.l1_loss(LOGITS, BITS))
+    assert losses.get(own_loss).name == "own_loss"
+    torch.testing.assert_close(losses.get(own_loss)(BITS, LOGITS), F.l1_loss(LOGITS, BITS))
 
 
 @pytest.mark.parametrize(

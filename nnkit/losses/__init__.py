@@ -8,7 +8,7 @@ from typing import Any
 
 from nnkit.errors import ArgumentError
 from nnkit.losses.base import REGISTRY, Loss, LossFunctionWrapper
-from nnkit.losses.checks import check_targets
+from nnkit.losses.checks import check_labels, check_targets
 from nnkit.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -102,6 +102,7 @@ __all__ = [
     "categorical_focal_crossentropy",
     "categorical_generalized_cross_entropy",
     "categorical_hinge",
+    "check_labels",
     "check_targets",
     "circle",
     "class_kind",

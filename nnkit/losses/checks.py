@@ -23,7 +23,7 @@ from nnkit.losses.similarity import Circle
 from nnkit.losses.tensors import as_prediction, as_tensor, matched
 from nnkit.losses.torch_loss import CLASS_LOSSES, TorchLoss
 
-__all__ = ["check_targets"]
+__all__ = ["check_labels", "check_targets"]
 
 _SPARSE = (SparseCategoricalCrossentropy, CategoricalGeneralizedCrossEntropy)
 _CATEGORICAL = (CategoricalCrossentropy, CategoricalFocalCrossentropy)
@@ -61,6 +61,32 @@ def check_targets(loss: Any, y_true: Any, y_pred: Any) -> None:
             _check_torch(loss, y_true, y_pred)
         elif isinstance(loss, LossFunctionWrapper) and type(loss) not in _OWN_SHAPES:
             matched(loss.name, y_true, y_pred)
+
+
+def check_labels(loss: Any, y_true: Any, y_pred: Tensor) -> None:
+    """Look for class numbers out of range in a whole data set, of which one batch shows a part.
+
+    An accelerator would stop with an error that says nothing, and could not be used any more.
+
+    Args:
+        loss: the loss these are for; only those of class numbers are looked at.
+        y_true: the targets of any number of samples, an array or a tensor.
+        y_pred: one batch of outputs.
+
+    Raises: DataError for a label below 0, or not below the number of classes.
+    """
+    sparse = isinstance(loss, _SPARSE)
+    if not sparse and not (isinstance(loss, TorchLoss) and loss._torch_name in CLASS_LOSSES):
+        return
+    y_true = torch.as_tensor(y_true)
+    if not sparse and y_true.is_floating_point():
+        return
+    classes = y_pred.size(loss._fn_kwargs.get("axis", -1) if sparse else -1)
+    if y_true.numel() and (y_true.min() < 0 or y_true.max() >= classes):
+        ignored = getattr(loss, "ignore_class", None)
+        if not sparse:
+            ignored = getattr(loss.loss, "ignore_index", None)
+        _check_labels(loss.name, y_true, classes, ignored)
 
 
 def _check_nan(y_true: Tensor, y_pred: Tensor) -> None:

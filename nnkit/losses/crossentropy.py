@@ -25,6 +25,7 @@ __all__ = [
     "binary_crossentropy",
     "categorical_crossentropy",
     "clipped_binary",
+    "folded_logits",
     "log_probabilities",
     "smooth_binary",
     "smooth_classes",

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nnkit.losses.base import REGISTRY, LossFunctionWrapper, check_axis, check_smoothing
 from nnkit.losses.crossentropy import clipped_binary, smooth_binary, smooth_classes
-from nnkit.losses.tensors import EPSILON, matched
+from nnkit.losses.tensors import EPSILON, as_tensor, matched
 
 __all__ = [
     "BinaryFocalCrossentropy",
@@ -53,7 +53,7 @@ def binary_focal_crossentropy(
 def categorical_focal_crossentropy(
     y_true: Any,
     y_pred: Any,
-    alpha: float = 0.25,
+    alpha: Any = 0.25,
     gamma: float = 2.0,
     from_logits: bool = False,
     label_smoothing: float = 0.0,
@@ -72,7 +72,9 @@ def categorical_focal_crossentropy(
     if from_logits:
         y_pred = y_pred.softmax(axis)
     share = (y_pred / y_pred.sum(axis, keepdim=True)).clamp(EPSILON, 1 - EPSILON)
-    weight = torch.as_tensor(alpha, dtype=share.dtype, device=share.device)
+    weight: Any = alpha
+    if not isinstance(alpha, (int, float)):
+        weight = as_tensor(alpha, share.dtype, like=share)
     return ((1 - share) ** gamma * weight * -y_true * share.log()).sum(axis)
 
 
@@ -133,7 +135,7 @@ class CategoricalFocalCrossentropy(LossFunctionWrapper):
 
     def __init__(
         self,
-        alpha: float = 0.25,
+        alpha: Any = 0.25,
         gamma: float = 2.0,
         from_logits: bool = False,
         label_smoothing: float = 0.0,

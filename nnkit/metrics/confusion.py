@@ -12,6 +12,7 @@ from nnkit.metrics.base import Metric, registered
 from nnkit.metrics.thresholds import NOT_TOP_K, Counter, check_thresholds
 
 __all__ = [
+    "CountingMetric",
     "FalseNegatives",
     "FalsePositives",
     "Precision",
@@ -50,15 +51,7 @@ class CountingMetric(Metric):
 
 
 class _Count(CountingMetric):
-    """One kind of count; a number for one threshold, a vector for a list of them.
-
-    Args:
-        thresholds: what an output must exceed to count as positive, 0 to 1; 0.5 when None.
-        name: a word for logs.
-        dtype: of the state.
-
-    Raises: ArgumentError for thresholds outside 0 to 1.
-    """
+    """One kind of count; a number for one threshold, a vector for a list of them."""
 
     def __init__(self, thresholds: Any = None, name: str | None = None, dtype: Any = None) -> None:
         super().__init__(dtype, name)
@@ -78,41 +71,62 @@ class _Count(CountingMetric):
 
 @registered()
 class TruePositives(_Count):
-    __doc__ = _Count.__doc__
+    """How many true targets have outputs above the threshold.
+
+    Args:
+        thresholds: what an output must exceed to count as positive, 0 to 1; 0.5 when None. A list
+            gives a vector.
+        name: a word for logs.
+        dtype: of the state.
+    """
+
     _counted = {"tp": "accumulator"}
 
 
 @registered()
 class TrueNegatives(_Count):
-    __doc__ = _Count.__doc__
+    """How many false targets have outputs not above the threshold.
+
+    Args:
+        thresholds: what an output must exceed to count as positive, 0 to 1; 0.5 when None. A list
+            gives a vector.
+        name: a word for logs.
+        dtype: of the state.
+    """
+
     _counted = {"tn": "accumulator"}
 
 
 @registered()
 class FalsePositives(_Count):
-    __doc__ = _Count.__doc__
+    """How many false targets have outputs above the threshold.
+
+    Args:
+        thresholds: what an output must exceed to count as positive, 0 to 1; 0.5 when None. A list
+            gives a vector.
+        name: a word for logs.
+        dtype: of the state.
+    """
+
     _counted = {"fp": "accumulator"}
 
 
 @registered()
 class FalseNegatives(_Count):
-    __doc__ = _Count.__doc__
+    """How many true targets have outputs not above the threshold.
+
+    Args:
+        thresholds: what an output must exceed to count as positive, 0 to 1; 0.5 when None. A list
+            gives a vector.
+        name: a word for logs.
+        dtype: of the state.
+    """
+
     _counted = {"fn": "accumulator"}
 
 
 class _Share(CountingMetric):
-    """The share of true positives among all of a kind, 0 when there are none.
-
-    Args:
-        thresholds: what an output must exceed to count as positive, 0 to 1; 0.5 when None,
-            and none with top_k. A list gives a vector.
-        top_k: only the k largest outputs of the last axis can be positive.
-        class_id: look at this class of the last axis only.
-        name: a word for logs.
-        dtype: of the state.
-
-    Raises: ArgumentError for thresholds outside 0 to 1.
-    """
+    """The share of true positives among all of a kind, 0 when there are none."""
 
     _direction = "up"
 

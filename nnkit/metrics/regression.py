@@ -30,6 +30,7 @@ __all__ = [
     "MeanSquaredLogarithmicError",
     "R2Score",
     "RootMeanSquaredError",
+    "cosine",
 ]
 
 

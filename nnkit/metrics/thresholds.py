@@ -135,7 +135,8 @@ class Counter:
                     f"outputs of shape {tuple(y_pred.shape)}. Give one weight per sample."
                 ) from exc
         if self.label_weights is not None and not self.per_label:
-            labels = self.label_weights.to(y_pred).expand(y_pred.shape)
+            self.label_weights = self.label_weights.to(y_pred)
+            labels = self.label_weights.expand(y_pred.shape)
             weight = labels if weight is None else weight * labels
         return weight
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,53 +65,52 @@ def opened(path: Path) -> Iterator[Mapping[str, Stored]]:
     """
     try:
         file = h5py.File(path, "r")
-    except (OSError, RuntimeError, ValueError) as exc:
+    except Exception as exc:  # bytes that are no such file can make h5py raise nearly anything
         raise FileError(
             f"{str(path)!r} is no HDF5 file, or is damaged ({exc}). Save the weights anew."
         ) from exc
     with file:
-        try:
-            found = _datasets(file)
-            old = "layer_names" in file.attrs or "model_weights" in file
-        except (OSError, RuntimeError, KeyError, ValueError) as exc:
-            raise _damaged(path, exc) from exc
-        if old:
-            raise FileError(
-                f"{str(path)!r} has the layout that Keras used before version 3. "
-                f"Load it there and save it with save_weights('name.weights.h5')."
-            )
-        for key, dataset in found.items():
-            if dataset.external or dataset.is_virtual:
-                raise FileError(f"{str(path)!r} keeps {key!r} in another file, which is refused.")
-        yield {key: Stored(dataset.shape, _reader(path, dataset)) for key, dataset in found.items()}
+        yield _contents(file, path)
 
 
-def _datasets(file: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _contents(file: Any, path: Path) -> dict[str, Stored]:
+    found: dict[str, Stored] = {}
+    outside: list[str] = []
 
-    def visit(path: str, item: Any) -> None:
-        parts = path.split("/")
-        if isinstance(item, h5py.Dataset) and not _OTHER_OBJECTS.intersection(parts[:-1]):
-            found[path] = item
+    def visit(name: str | bytes, item: Any) -> None:
+        if not isinstance(item, h5py.Dataset):
+            return
+        key = name if isinstance(name, str) else name.decode(errors="backslashreplace")
+        if _OTHER_OBJECTS.isdisjoint(key.split("/")[:-1]):
+            found[key] = Stored(tuple(item.shape or ()), partial(_read, path, item))
+            if item.external or item.is_virtual:
+                outside.append(key)
 
-    # Does not follow links out of the file, so what they lead to counts as missing.
-    file.visititems(visit)
+    try:
+        # Does not follow links out of the file, so what they lead to counts as missing.
+        file.visititems(visit)
+        old = "layer_names" in file.attrs or "model_weights" in file
+    except Exception as exc:  # as above
+        raise _damaged(path, exc) from exc
+    if old:
+        raise FileError(
+            f"{str(path)!r} has the layout that Keras used before version 3. "
+            f"Load it there and save it with save_weights('name.weights.h5')."
+        )
+    if outside:
+        raise FileError(f"{str(path)!r} keeps {outside[0]!r} in another file, which is refused.")
     return found
 
 
-def _reader(path: Path, dataset: Any) -> Any:
-    def read() -> torch.Tensor:
-        try:
-            value = np.asarray(dataset[()])
-            if dataset.attrs.get("dtype") == "bfloat16":
-                # NumPy does not know this type: the file has two raw bytes a number.
-                whole = torch.from_numpy(value.view(np.int16))
-                return whole.view(torch.bfloat16)
-            return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=False))
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as exc:
-            raise _damaged(path, exc, dataset.name) from exc
-
-    return read
+def _read(path: Path, dataset: Any) -> torch.Tensor:
+    try:
+        value = np.asarray(dataset[()])
+        if dataset.attrs.get("dtype") == "bfloat16":
+            # NumPy does not know this type: the file has two raw bytes a number.
+            return torch.from_numpy(value.view(np.int16)).view(torch.bfloat16)
+        return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=False))
+    except Exception as exc:  # as above
+        raise _damaged(path, exc, dataset.name) from exc
 
 
 def _damaged(path: Path, exc: Exception, key: str = "") -> FileError:
@@ -148,7 +148,7 @@ def _walk(module: nn.Module, prefix: str, seen: set[int]) -> Iterator[_Visit]:
         yield prefix, module, state
         return
     own = {str(index): weight for index, weight in enumerate(module._own())}
-    if isinstance(module, Recurrent):
+    if own and isinstance(module, Recurrent):
         # Keras's recurrent layers hold a cell, which holds the weights.
         yield prefix, module, {}
         yield _join(prefix, "cell"), module, own
@@ -212,8 +212,12 @@ def _bare(module: Any) -> Any:
 
 
 def _class_name(module: nn.Module) -> str:
-    wrapped = isinstance(module, TorchModuleWrapper) or not isinstance(module, WeightOwner)
-    return to_snake_case("TorchModuleWrapper" if wrapped else type(module).__name__)
+    name = type(module).__name__
+    if isinstance(module, TorchModuleWrapper) or not isinstance(module, WeightOwner):
+        name = "TorchModuleWrapper"
+    elif name == "Model" and getattr(module, "_graph", None) is not None:
+        name = "Functional"  # what Keras makes of a Model with inputs and outputs
+    return to_snake_case(name)
 
 
 def _join(prefix: str, name: str) -> str:

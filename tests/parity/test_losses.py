@@ -70,6 +70,7 @@ CASES: list[tuple[str, dict[str, Any], np.ndarray, np.ndarray]] = [
     ("CategoricalCrossentropy", {"axis": 0, "from_logits": True}, ONE_HOT, LOGITS),
     ("CategoricalFocalCrossentropy", {}, ONE_HOT, PROBS),
     ("CategoricalFocalCrossentropy", {"from_logits": True, "gamma": 1.0}, ONE_HOT, LOGITS),
+    ("CategoricalFocalCrossentropy", {"alpha": [0.1, 0.5, 1.0, 2.0]}, ONE_HOT, PROBS),
     ("CategoricalFocalCrossentropy", {"alpha": 0.6, "label_smoothing": 0.1}, ONE_HOT, PROBS),
     ("SparseCategoricalCrossentropy", {}, LABELS, PROBS),
     ("SparseCategoricalCrossentropy", {}, LABELS[:, None], UNIT),

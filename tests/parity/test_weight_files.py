@@ -1,0 +1,291 @@
+"""A .weights.h5 file of nnkit is one of Keras: each reads what the other wrote."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import torch
+
+import nnkit.layers
+from nnkit.errors import FileError
+from nnkit.layer import Layer, TorchModuleWrapper
+from nnkit.models import Model, Sequential
+from nnkit.saving import load_weights, save_weights
+
+# Keras converts its variables in a way that NumPy 2 warns about.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+THEIRS = SimpleNamespace(
+    **{name: getattr(keras.layers, name) for name in dir(keras.layers)},
+    Model=keras.Model,
+    Sequential=keras.Sequential,
+)
+THEIRS.TorchModuleWrapper = keras.layers.TorchModuleWrapper
+OURS = SimpleNamespace(
+    Layer=Layer, Model=Model, Sequential=Sequential, TorchModuleWrapper=TorchModuleWrapper
+)
+for part in pkgutil.iter_modules(nnkit.layers.__path__, "nnkit.layers."):
+    vars(OURS).update(vars(importlib.import_module(part.name)))
+
+
+def in_a_row(shape: tuple[int, ...], *makers: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A maker of a Sequential, of the layers made from either side's classes."""
+    return lambda k: k.Sequential([k.Input(shape), *(make(k) for make in makers)])
+
+
+def scale(k: Any) -> Any:
+    class Scale(k.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.shift = self.add_weight(shape=(1,), trainable=False, name="shift")
+            self.factor = self.add_weight(shape=(input_shape[-1],), name="factor")
+
+        def call(self, inputs: Any) -> Any:
+            return inputs * self.factor + self.shift
+
+    return Scale()
+
+
+def block(k: Any) -> Any:
+    class Block(k.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps = [k.Dense(2, activation="tanh"), k.Dense(3)]
+            self.alone = k.Dense(4)
+            self.by_name = {"z": k.Dense(3), "a": k.Dense(3)}
+            self._hidden = k.Dense(5)
+
+        def build(self, input_shape: Any) -> None:
+            self.alone.build(input_shape)
+            self.steps[0].build((None, 4))
+            self.steps[1].build((None, 2))
+            self.by_name["z"].build((None, 3))
+            self.by_name["a"].build((None, 3))
+            self._hidden.build((None, 3))
+            self.w = self.add_weight(shape=(5,))
+            self.built = True
+
+        def call(self, inputs: Any) -> Any:
+            x = self.steps[1](self.steps[0](self.alone(inputs)))
+            return self._hidden(self.by_name["a"](self.by_name["z"](x))) * self.w
+
+    return Block()
+
+
+def nested(k: Any) -> Any:
+    inner = k.Sequential([k.Input((4,)), k.Dense(3, activation="relu"), k.Dense(2)])
+    there = k.Input((3,))
+    middle = k.Model(there, k.Dense(4)(k.Dense(4)(there)))
+    first, second = k.Input((3,)), k.Input((6,))
+    shared = k.Dense(3, activation="tanh", name="shared")
+    x = k.Add()([shared(first), shared(k.Dense(3)(second))])
+    return k.Model([first, second], [inner(middle(x)), k.Dense(1)(x)])
+
+
+def subclassed(k: Any) -> Any:
+    class Net(k.Model):
+        """Its attributes lie on both sides of "layers" in the alphabet."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.zoom, self.alone = k.Dense(4, activation="tanh"), k.Dense(3)
+            self.blocks = [k.Dense(5), k.Dense(2)]
+            self._private = k.Dense(2)
+            self.norm = k.LayerNormalization()
+
+        def call(self, inputs: Any) -> Any:
+            x = self.norm(self.alone(self.zoom(inputs)))
+            return self._private(self.blocks[1](self.blocks[0](x)))
+
+    net = Net()
+    net(torch.zeros(2, 3))
+    return net
+
+
+def functional_with_more(k: Any) -> Any:
+    class Net(k.Model):
+        """A functional model with a layer as an attribute, which the graph also has, and one more.
+
+        What else a subclass holds is no entry of `layers`.
+        """
+
+        def __init__(self) -> None:
+            inputs, head = k.Input((3,)), k.Dense(2, name="head")
+            super().__init__(inputs, head(k.Dense(4, name="body")(inputs)))
+            self.best = head
+            self.extra = k.Dense(5)
+            self.extra.build((None, 3))
+
+    return Net()
+
+
+def torch_modules(k: Any) -> Any:
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4)).eval()
+    return k.Sequential([k.Input((3,)), k.Dense(3), k.TorchModuleWrapper(module)])
+
+
+MODELS: dict[str, tuple[Callable[[Any], Any], list[tuple[int, ...]]]] = {
+    "dense": (in_a_row((5,), lambda k: k.Dense(4, "relu"), lambda k: k.Dense(3)), [(2, 5)]),
+    "no bias": (in_a_row((5,), lambda k: k.Dense(4, use_bias=False)), [(2, 5)]),
+    "custom": (in_a_row((5,), scale, lambda k: k.Dense(2), scale), [(2, 5)]),
+    "attributes": (in_a_row((5,), block, block), [(2, 5)]),
+    "images": (
+        in_a_row(
+            (8, 9, 3),
+            lambda k: k.Conv2D(4, 3, strides=2, padding="same"),
+            lambda k: k.BatchNormalization(),
+            lambda k: k.LayerNormalization(),
+            lambda k: k.Conv2D(6, 2, groups=2),
+            lambda k: k.Dropout(0.5),
+            lambda k: k.GroupNormalization(1),
+            lambda k: k.RMSNormalization(),
+            lambda k: k.PReLU(),
+            lambda k: k.Flatten(),
+            lambda k: k.Dense(2),
+        ),
+        [(2, 8, 9, 3)],
+    ),
+    "sequences": (
+        in_a_row(
+            (6, 4),
+            lambda k: k.Conv1D(5, 2),
+            lambda k: k.LSTM(4, return_sequences=True, recurrent_dropout=0.1),
+            lambda k: k.GRU(3, return_sequences=True, dropout=0.1, seed=1),
+            lambda k: k.GRU(3, return_sequences=True, reset_after=False),
+            lambda k: k.SimpleRNN(3, return_sequences=True),
+            lambda k: k.TimeDistributed(k.Dense(4)),
+            lambda k: k.Bidirectional(k.LSTM(3, return_sequences=True)),
+            lambda k: k.Bidirectional(k.GRU(2)),
+            lambda k: k.Dense(2),
+        ),
+        [(2, 6, 4)],
+    ),
+    "volumes": (
+        in_a_row((4, 4, 4, 2), lambda k: k.Conv3D(3, 2), lambda k: k.UnitNormalization()),
+        [(2, 4, 4, 4, 2)],
+    ),
+    "words": (
+        in_a_row(
+            (5,),
+            lambda k: k.Embedding(10, 4, mask_zero=True),
+            lambda k: k.LSTM(3),
+        ),
+        [(2, 5)],
+    ),
+    "nested": (nested, [(2, 3), (2, 6)]),
+    "subclassed": (subclassed, [(2, 3)]),
+    "functional with more": (functional_with_more, [(2, 3)]),
+    "torch modules": (torch_modules, [(2, 3)]),
+}
+
+every_model = pytest.mark.parametrize(("make", "shapes"), MODELS.values(), ids=MODELS)
+
+
+def contents(path: Path) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+
+    def visit(key: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[key] = item[()]
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    return found
+
+
+def shake(model: Any, seed: int) -> None:
+    """Other weights than a new model has; positive ones, as some are variances."""
+    random = np.random.default_rng(seed)
+    model.set_weights(
+        [random.uniform(0.1, 0.6, w.shape).astype(w.dtype) for w in model.get_weights()]
+    )
+
+
+def outputs(model: Any, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
+    random = np.random.default_rng(3)
+    inputs = [torch.tensor(random.uniform(0, 9, s).astype("float32")).round() for s in shapes]
+    with torch.no_grad():
+        found = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    return [one.numpy() for one in (found if isinstance(found, (list, tuple)) else [found])]
+
+
+def assert_equal(ours: Any, theirs: Any, shapes: list[tuple[int, ...]], folder: Path) -> None:
+    """The same outputs, and files with the same numbers in the same places."""
+    for mine, yours in zip(outputs(ours, shapes), outputs(theirs, shapes), strict=True):
+        np.testing.assert_allclose(mine, yours, rtol=1e-5, atol=1e-5)
+    save_weights(ours, folder / "ours.weights.h5")
+    theirs.save_weights(folder / "theirs.weights.h5")
+    files = [contents(folder / f"{name}.weights.h5") for name in ("ours", "theirs")]
+    assert files[0].keys() == files[1].keys()
+    for key, value in files[0].items():
+        np.testing.assert_array_equal(value, files[1][key], err_msg=key, strict=True)
+
+
+@every_model
+def test_keras_loads_ours(tmp_path: Path, make: Any, shapes: Any) -> None:
+    ours, theirs = make(OURS), make(THEIRS)
+    shake(ours, 1)
+    save_weights(ours, tmp_path / "a.weights.h5")
+    theirs.load_weights(tmp_path / "a.weights.h5")
+    assert_equal(ours, theirs, shapes, tmp_path)
+
+
+@every_model
+def test_we_load_theirs(tmp_path: Path, make: Any, shapes: Any) -> None:
+    ours, theirs = make(OURS), make(THEIRS)
+    shake(theirs, 2)
+    theirs.save_weights(tmp_path / "a.weights.h5")
+    load_weights(ours, tmp_path / "a.weights.h5")
+    assert_equal(ours, theirs, shapes, tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_types(tmp_path: Path, dtype: str) -> None:
+    def make(k: Any) -> Any:
+        return k.Sequential([k.Input((3,), dtype=dtype), k.Dense(2, dtype=dtype)])
+
+    ours, theirs = make(OURS), make(THEIRS)
+    save_weights(ours, tmp_path / "ours.weights.h5")
+    theirs.load_weights(tmp_path / "ours.weights.h5")
+    kernel = theirs.layers[0].kernel.value
+    assert torch.equal(kernel, ours.layers[0].kernel)
+    with torch.no_grad():
+        kernel.add_(1)
+    theirs.save_weights(tmp_path / "theirs.weights.h5")
+    load_weights(ours, tmp_path / "theirs.weights.h5")
+    assert torch.equal(kernel, ours.layers[0].kernel)
+
+
+def test_a_trained_model_of_keras(tmp_path: Path) -> None:
+    """Its file also has the optimizer's state."""
+    make, shapes = MODELS["dense"]
+    ours, theirs, plain = make(OURS), make(THEIRS), make(THEIRS)
+    theirs.compile("adam", "mse", metrics=["mae"])
+    theirs.fit(np.ones((4, 5)), np.ones((4, 3)), verbose=0)
+    theirs.save_weights(tmp_path / "a.weights.h5")
+    assert any(key.startswith("optimizer/") for key in contents(tmp_path / "a.weights.h5"))
+    load_weights(ours, tmp_path / "a.weights.h5")
+    plain.set_weights(theirs.get_weights())
+    assert_equal(ours, plain, shapes, tmp_path)
+
+
+def test_a_misfit_is_one_in_both(tmp_path: Path) -> None:
+    theirs = THEIRS.Sequential([THEIRS.Input((5,)), THEIRS.Dense(4), THEIRS.Dense(3)])
+    ours = OURS.Sequential([OURS.Input((5,)), OURS.Dense(4), OURS.Dense(2)])
+    theirs.save_weights(tmp_path / "a.weights.h5")
+    with pytest.raises(FileError, match=r"\(4, 2\) in the model, \(4, 3\) in the file"):
+        load_weights(ours, tmp_path / "a.weights.h5")
+    with pytest.warns(UserWarning, match="All other layers were loaded"):
+        load_weights(ours, tmp_path / "a.weights.h5", skip_mismatch=True)
+    np.testing.assert_array_equal(ours.get_weights()[0], theirs.get_weights()[0])
+    save_weights(ours, tmp_path / "b.weights.h5")
+    with pytest.raises(ValueError, match="could not be loaded"):
+        theirs.load_weights(tmp_path / "b.weights.h5")

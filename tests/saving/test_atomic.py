@@ -1,0 +1,108 @@
+"""A file is replaced whole, or left as it was."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from nnkit.saving import atomic
+from nnkit.saving.atomic import replacing
+
+
+def test_the_new_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with replacing(path) as part:
+        assert part.parent == tmp_path
+        part.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), ValueError("x"), KeyboardInterrupt()])
+@pytest.mark.parametrize("old", [None, "old"])
+def test_an_error_leaves_everything_as_it_was(
+    tmp_path: Path, error: BaseException, old: str | None
+) -> None:
+    path = tmp_path / "a.txt"
+    if old is not None:
+        path.write_text(old)
+
+    def fail() -> None:
+        with replacing(path) as part:
+            part.write_text("half of")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
+    assert os.listdir(tmp_path) == ([] if old is None else ["a.txt"])
+    assert old is None or path.read_text() == old
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_an_error_at_the_end_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def refuse(*args: object) -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(atomic.os, step, refuse)
+    with pytest.raises(OSError, match="no"), replacing(path) as part:
+        part.write_text("new")
+    assert os.listdir(tmp_path) == ["a.txt"]
+    assert path.read_text() == "old"
+
+
+def test_the_data_is_on_the_disk_before_the_name_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_fsync(handle: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        fsync(handle)
+
+    def note_replace(part: Path, target: Path) -> None:
+        done.append("replace")
+        replace(part, target)
+
+    monkeypatch.setattr(atomic.os, "fsync", note_fsync)
+    monkeypatch.setattr(atomic.os, "replace", note_replace)
+    with replacing(tmp_path / "a.txt") as part:
+        part.write_text("new")
+    assert done == ["file", "replace", "folder"]
+
+
+def test_permissions_and_links_are_kept(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    real.write_text("old")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    with replacing(link) as part:
+        part.write_text("new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+
+
+def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("")
+    with replacing(tmp_path / "a.txt") as part:
+        part.write_text("new")
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    with (
+        pytest.raises(FileNotFoundError, match=r"there is no folder '.*nowhere'. Make it first"),
+        replacing(tmp_path / "nowhere" / "a.txt"),
+    ):
+        pass
