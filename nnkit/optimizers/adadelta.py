@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nnkit.optimizers.base import REGISTRY, Optimizer
 from nnkit.optimizers.checks import between
-from nnkit.optimizers.plan import Plan
+from nnkit.optimizers.plan import Plan, average_squares_
 from nnkit.optimizers.settings import Common
 
 __all__ = ["Adadelta"]
@@ -45,12 +45,12 @@ class Adadelta(Optimizer):
 
     def update(self, plan: Plan, grads: list[Tensor], learning_rate: float) -> None:
         squares, changes = plan.slots
-        torch._foreach_lerp_(squares, torch._foreach_mul(grads, grads), 1 - self.rho)
+        average_squares_(squares, grads, self.rho)
         deltas = plan.plus_number(changes, self.epsilon)
         torch._foreach_div_(deltas, plan.plus_number(squares, self.epsilon))
         torch._foreach_sqrt_(deltas)
         torch._foreach_mul_(deltas, grads)
-        torch._foreach_lerp_(changes, torch._foreach_mul(deltas, deltas), 1 - self.rho)
+        average_squares_(changes, deltas, self.rho)
         torch._foreach_add_(plan.params, deltas, alpha=-learning_rate)
 
     def get_config(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nnkit.optimizers.base import REGISTRY, Optimizer
 from nnkit.optimizers.checks import between
-from nnkit.optimizers.plan import Plan
+from nnkit.optimizers.plan import Plan, average_squares_
 from nnkit.optimizers.settings import Common
 
 __all__ = ["Adam", "AdamW", "unfused_adam"]
@@ -29,7 +29,7 @@ def unfused_adam(
     """
     params, grads, momentums, velocities, *hats = tensors
     torch._foreach_lerp_(momentums, grads, 1 - betas[0])
-    torch._foreach_lerp_(velocities, torch._foreach_mul(grads, grads), 1 - betas[1])
+    average_squares_(velocities, grads, betas[1])
     for hat in hats:
         torch._foreach_maximum_(hat, velocities)
     roots = torch._foreach_sqrt(hats[0] if hats else velocities)

@@ -12,7 +12,14 @@ from torch import Tensor
 from nnkit.errors import ArgumentError, unknown_name
 from nnkit.optimizers.schedules import SCHEDULES, LearningRateSchedule
 
-__all__ = ["between", "check_accumulation", "check_clipping", "learning_rate", "reject_unknown"]
+__all__ = [
+    "between",
+    "check_clipping",
+    "check_count",
+    "learning_rate",
+    "of_step",
+    "reject_unknown",
+]
 
 LEGACY_DECAY = (
     "decay= is not an argument any more. For a rate that falls with each update write "
@@ -37,7 +44,7 @@ def between(name: str, value: Any, low: float, high: float = math.inf, below: bo
 
 
 def learning_rate(owner: str, value: Any) -> float | Callable[..., Any]:
-    """A Python float, or a function of the step (a schedule is one).
+    """The value as a Python float, a schedule or a function.
 
     Args:
         owner: the optimizer's class, for messages.
@@ -48,7 +55,7 @@ def learning_rate(owner: str, value: Any) -> float | Callable[..., Any]:
     if isinstance(value, dict) and "class_name" in value:
         value = SCHEDULES.deserialize(value)
     if isinstance(value, LearningRateSchedule):
-        return value.value_at
+        return value
     if getattr(value, "ndim", None) == 0 or (
         hasattr(value, "dtype") and not hasattr(value, "ndim")
     ):
@@ -65,15 +72,17 @@ def learning_rate(owner: str, value: Any) -> float | Callable[..., Any]:
             f"build(parameters) gives them later. For torch's own way use torch.optim."
         )
     if callable(value):
-        return _of_step(value)
+        return value
     raise ArgumentError(
         f"The learning rate must be a number, a LearningRateSchedule or a function of the step; "
         f"received {value!r}."
     )
 
 
-def _of_step(function: Callable[..., Any]) -> Callable[[int], float]:
-    """The same function, taking a step even when the user's takes nothing, and giving a float."""
+def of_step(function: Callable[..., Any]) -> Callable[[int], float]:
+    """A schedule or a user's function, of the step or of nothing, as one from step to float."""
+    if isinstance(function, LearningRateSchedule):
+        return function.value_at
     needed = [
         parameter
         for parameter in inspect.signature(function).parameters.values()
@@ -96,13 +105,12 @@ def check_clipping(**limits: Any) -> None:
             raise ArgumentError(f"{name} must be greater than 0; use None for no clipping.")
 
 
-def check_accumulation(steps: Any) -> None:
-    """None, or a whole number of batches from 2."""
-    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 2):
-        raise ArgumentError(
-            f"gradient_accumulation_steps must be an int of at least 2, or None; "
-            f"received {steps!r}."
-        )
+def check_count(name: str, value: Any, least: int) -> None:
+    """None, or a whole number from `least`."""
+    if value is not None and (
+        isinstance(value, bool) or not isinstance(value, int) or value < least
+    ):
+        raise ArgumentError(f"{name} must be an int of at least {least}, or None; got {value!r}.")
 
 
 def reject_unknown(owner: type, arguments: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nnkit.optimizers.base import REGISTRY, Optimizer
 from nnkit.optimizers.checks import between
-from nnkit.optimizers.plan import Plan
+from nnkit.optimizers.plan import Plan, average_squares_
 from nnkit.optimizers.settings import Common
 
 __all__ = ["Nadam"]
@@ -62,7 +62,7 @@ class Nadam(Optimizer):
         product = group["u_product"]
         momentums, velocities = plan.slots
         torch._foreach_lerp_(momentums, grads, 1 - self.beta_1)
-        torch._foreach_lerp_(velocities, torch._foreach_mul(grads, grads), 1 - self.beta_2)
+        average_squares_(velocities, grads, self.beta_2)
         # Both sides of the division are multiplied by the root of the velocity's correction.
         correction = math.sqrt(1 - self.beta_2**step)
         roots = list(torch._foreach_sqrt(velocities))

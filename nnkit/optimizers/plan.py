@@ -17,6 +17,7 @@ from nnkit.errors import ShapeError
 
 __all__ = [
     "Plan",
+    "average_squares_",
     "clip_by_global_norm",
     "clip_by_norm",
     "clip_by_value",
@@ -56,9 +57,12 @@ class Plan:
             for tensors in (params, *slots)
             for tensor in tensors
         )
+        # The first comparison finds parameters with gaps between their elements.
+        dense = [torch.empty_like(param).stride() for param in params] == self.strides
         aligned = all([tensor.stride() for tensor in slot] == self.strides for slot in slots)
         self.fused = (
             together
+            and dense
             and aligned
             and device.type in ("cpu", "cuda")
             and params[0].dtype.is_floating_point
@@ -97,7 +101,13 @@ class Plan:
                     f"{tuple(param.shape)}. Give the gradients in the order of the parameters."
                 )
             dense = grad.to_dense() if grad.layout != torch.strided else grad
-            conformed.append(torch.empty_like(param, requires_grad=False).copy_(dense))
+            if (dense.stride(), dense.dtype, dense.device) != (
+                param.stride(),
+                param.dtype,
+                param.device,
+            ):
+                dense = torch.empty_like(param, requires_grad=False).copy_(dense)
+            conformed.append(dense)
         return conformed
 
     def is_stale(self) -> bool:
@@ -128,6 +138,12 @@ def scale_(tensors: list[Tensor], factor: float) -> None:
     torch._foreach_add_(tensors, tensors, alpha=factor - 1)
 
 
+def average_squares_(averages: list[Tensor], values: list[Tensor], kept: float) -> None:
+    """Move averages towards the squares of the values; the part `kept` (0 to 1) stays."""
+    scale_(averages, kept)
+    torch._foreach_addcmul_(averages, values, values, 1 - kept)
+
+
 def clip_by_value(grads: list[Tensor], limit: float) -> list[Tensor]:
     """Every element between -limit and limit."""
     clipped = list(torch._foreach_clamp_min(grads, -limit))
@@ -145,18 +161,26 @@ def clip_by_global_norm(grads: list[Tensor], limit: float) -> list[Tensor]:
     norm = torch.linalg.vector_norm(norms(grads))
     # The difference makes the factor NaN when the norm is not finite, as in Keras.
     factor = limit / norm.clamp_min(limit) + (norm - norm)
+    if _on_one_device(grads):
+        return list(torch._foreach_mul(grads, factor))
     return times_each(grads, factor.expand(len(grads)))
 
 
 def norms(tensors: list[Tensor]) -> Tensor:
     """The Euclidean norms of the tensors, as one vector on the first one's device."""
-    device = tensors[0].device
-    return torch.stack([norm.to(device) for norm in torch._foreach_norm(tensors)])
+    found = list(torch._foreach_norm(tensors))
+    if not _on_one_device(tensors):
+        found = [norm.to(tensors[0].device) for norm in found]
+    return torch.stack(found)
 
 
 def times_each(tensors: list[Tensor], factors: Tensor) -> list[Tensor]:
     """Each tensor times its own entry of a vector."""
-    own = [
-        factor.to(x.device, x.dtype) for factor, x in zip(factors.unbind(), tensors, strict=True)
-    ]
+    own = list(factors.unbind())
+    if not _on_one_device(tensors):
+        own = [factor.to(tensor.device) for factor, tensor in zip(own, tensors, strict=True)]
     return list(torch._foreach_mul(tensors, own))
+
+
+def _on_one_device(tensors: list[Tensor]) -> bool:
+    return len({tensor.device for tensor in tensors}) == 1

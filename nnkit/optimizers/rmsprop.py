@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nnkit.optimizers.base import REGISTRY, Optimizer
 from nnkit.optimizers.checks import between
-from nnkit.optimizers.plan import Plan, scale_
+from nnkit.optimizers.plan import Plan, average_squares_, scale_
 from nnkit.optimizers.settings import Common
 
 __all__ = ["RMSprop"]
@@ -54,7 +54,7 @@ class RMSprop(Optimizer):
 
     def update(self, plan: Plan, grads: list[Tensor], learning_rate: float) -> None:
         velocities = plan.slots[0]
-        torch._foreach_lerp_(velocities, torch._foreach_mul(grads, grads), 1 - self.rho)
+        average_squares_(velocities, grads, self.rho)
         if self.centered:
             means = plan.slots[-1]
             torch._foreach_lerp_(means, grads, 1 - self.rho)

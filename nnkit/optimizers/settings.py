@@ -67,13 +67,13 @@ class Settings(torch.optim.Optimizer):
     ) -> None:
         checks.learning_rate(type(self).__name__, learning_rate)
         if "lr" in kwargs:
-            warnings.warn("lr= is now called learning_rate=.", FutureWarning, stacklevel=3)
+            warnings.warn("lr= is now called learning_rate=.", FutureWarning, stacklevel=4)
             learning_rate = kwargs.pop("lr")
         checks.reject_unknown(type(self), kwargs)
         checks.check_clipping(
             clipnorm=clipnorm, clipvalue=clipvalue, global_clipnorm=global_clipnorm
         )
-        checks.check_accumulation(gradient_accumulation_steps)
+        checks.check_count("gradient_accumulation_steps", gradient_accumulation_steps, 2)
         if weight_decay is not None:
             checks.between("weight_decay", weight_decay, 0)
         if loss_scale_factor is not None and not checks.between(
@@ -82,8 +82,7 @@ class Settings(torch.optim.Optimizer):
             raise ArgumentError("loss_scale_factor must be greater than 0; use None for none.")
         if use_ema:
             checks.between("ema_momentum", ema_momentum, 0, 1)
-            if ema_overwrite_frequency is not None:
-                checks.between("ema_overwrite_frequency", ema_overwrite_frequency, 1)
+            checks.check_count("ema_overwrite_frequency", ema_overwrite_frequency, 1)
         # One empty group: build() fills it. It holds every number that changes, as torch's do.
         super().__init__([{"params": [], "lr": 0.0, "iterations": 0}], {"lr": 0.0})
         self.name = name or auto_name(type(self).__name__)
@@ -124,8 +123,8 @@ class Settings(torch.optim.Optimizer):
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
         rate = checks.learning_rate(type(self).__name__, value)
-        self._given = None if isinstance(rate, float) else value
-        self._schedule = None if isinstance(rate, float) else rate
+        self._given = None if isinstance(rate, float) else rate
+        self._schedule = None if isinstance(rate, float) else checks.of_step(rate)
         self.param_groups[0]["lr"] = rate if isinstance(rate, float) else self.learning_rate
 
     @property
