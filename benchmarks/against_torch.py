@@ -10,6 +10,7 @@ so that a machine that changes its speed changes both.
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import subprocess
 import sys
@@ -123,9 +124,7 @@ def lstm(device: str) -> tuple[Run, Run]:
     """An LSTM over 80 steps of 64 features, 128 units, Adam, batch 32."""
     x = torch.randn(512, 80, 64, device=device)
     y = torch.randint(0, 10, (512,), device=device)
-    ours = nnkit.Sequential(
-        [nnkit.Input((80, 64)), layers.LSTM(128), layers.Dense(10, "softmax")]
-    )
+    ours = nnkit.Sequential([nnkit.Input((80, 64)), layers.LSTM(128), layers.Dense(10, "softmax")])
     theirs = LastStep(64, 128, 10).to(device)
     adam = torch.optim.Adam(theirs.parameters(), lr=1e-3, fused=True)
     return fit(ours, nnkit.optimizers.Adam(1e-3), x, y, 32), torch_loop(theirs, adam, x, y, 32)
@@ -164,8 +163,24 @@ CASES = {"mlp": mlp, "cnn": cnn, "lstm": lstm, "predict_one": predict_one}
 
 def import_seconds(extra: str) -> float:
     """How long a fresh process takes to import torch, or torch and nnkit."""
-    code = f"import time; t = time.perf_counter(); import torch{extra}; print(time.perf_counter() - t)"
+    code = (
+        f"import time; t = time.perf_counter(); import torch{extra}; print(time.perf_counter() - t)"
+    )
     return float(subprocess.check_output([sys.executable, "-c", code]))
+
+
+def peak_mebibytes(case: str, side: str, threads: int) -> float:
+    """The largest memory of a fresh process that builds one side of a case and runs it."""
+    command = [sys.executable, __file__, case, "--alone", side, "--threads", str(threads)]
+    return float(subprocess.check_output(command))
+
+
+def run_alone(case: str, side: str) -> None:
+    """Run one side of a case three times and print the process's peak memory in MiB."""
+    ours, theirs = CASES[case]("cpu")
+    for _ in range(3):
+        (ours if side == "nnkit" else theirs)()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def timed(run: Run, device: str) -> float:
@@ -179,19 +194,30 @@ def timed(run: Run, device: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*", default=[*CASES, "import"])
+    parser.add_argument("cases", nargs="*", default=[*CASES, "import", "memory"])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--alone", choices=["nnkit", "torch"], help="one side, for its memory")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     nnkit.config.set_device(options.device)
+    if options.alone:
+        run_alone(options.cases[0], options.alone)
+        return
     print(f"torch {torch.__version__}, {options.device}, {options.threads} thread(s)")
     for name in options.cases:
         if name == "import":
             pairs = [(import_seconds(", nnkit"), import_seconds("")) for _ in range(5)]
             extra = statistics.median(a - b for a, b in pairs)
             print(f"{name:12} nnkit adds {extra:.3f} s to import torch")
+            continue
+        if name == "memory":
+            for case in ("mlp", "cnn", "lstm"):
+                sides = [peak_mebibytes(case, s, options.threads) for s in ("nnkit", "torch")]
+                print(
+                    f"memory {case:5} nnkit / torch: {sides[0] / sides[1]:.3f} (peak of a process)"
+                )
             continue
         ours, theirs = CASES[name](options.device)
         for run in (ours, theirs):

@@ -14,7 +14,7 @@ from nnkit.layers.convolution import (
 )
 from nnkit.layers.core import Activation, Dense, Lambda
 from nnkit.layers.embedding import Embedding
-from nnkit.layers.identity import Identity, Masking
+from nnkit.layers.identity import Identity, Masking, SameShape, is_nnkits
 from nnkit.layers.input import Input, InputLayer
 from nnkit.layers.merging import (
     Add,
@@ -34,6 +34,13 @@ from nnkit.layers.merging import (
     minimum,
     multiply,
     subtract,
+)
+from nnkit.layers.normalization import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
 )
 from nnkit.layers.pooling import (
     AveragePooling1D,
@@ -106,6 +113,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BaseConv",
+    "BatchNormalization",
     "Bidirectional",
     "Concatenate",
     "Conv1D",
@@ -136,11 +144,13 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "GroupNormalization",
     "Identity",
     "Input",
     "InputLayer",
     "Lambda",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "Masking",
     "MaxPool1D",
@@ -155,10 +165,12 @@ __all__ = [
     "Multiply",
     "PReLU",
     "Permute",
+    "RMSNormalization",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "SameShape",
     "SimpleRNN",
     "Softmax",
     "SpatialDropout1D",
@@ -168,6 +180,7 @@ __all__ = [
     "Subtract",
     "TimeDistributed",
     "TorchModuleWrapper",
+    "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
@@ -179,6 +192,7 @@ __all__ = [
     "average",
     "concatenate",
     "dot",
+    "is_nnkits",
     "maximum",
     "minimum",
     "multiply",

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from nnkit import activations
 from nnkit.errors import ArgumentError, ShapeError
-from nnkit.layer import Layer
+from nnkit.layers.identity import SameShape
 from nnkit.shapes import describe, positive
 
 __all__ = ["ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax"]
@@ -27,7 +27,7 @@ def _number(who: str, argument: str, value: Any, least: float = -math.inf) -> An
     return value
 
 
-class ReLU(Layer):
+class ReLU(SameShape):
     """Keep what is positive, with an optional leak, ceiling and threshold.
 
     Args:
@@ -38,8 +38,6 @@ class ReLU(Layer):
     Shape: any -> the same
     Raises: ArgumentError for a negative argument.
     """
-
-    supports_masking = True
 
     def __init__(
         self,
@@ -58,7 +56,7 @@ class ReLU(Layer):
         return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
 
 
-class LeakyReLU(Layer):
+class LeakyReLU(SameShape):
     """Keep what is positive, multiply the rest by a small slope.
 
     Args:
@@ -67,8 +65,6 @@ class LeakyReLU(Layer):
     Shape: any -> the same
     Raises: ArgumentError for a negative slope.
     """
-
-    supports_masking = True
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         if "alpha" in kwargs:
@@ -87,7 +83,7 @@ class LeakyReLU(Layer):
         return {**config, "negative_slope": self.negative_slope}
 
 
-class PReLU(Layer):
+class PReLU(SameShape):
     """Keep what is positive, multiply the rest by slopes that are learned.
 
     Args:
@@ -101,8 +97,6 @@ class PReLU(Layer):
     Raises: ShapeError if an axis with slopes of its own is free, or changes between calls.
     Source: He et al., 1502.01852.
     """
-
-    supports_masking = True
 
     def __init__(
         self,
@@ -153,7 +147,7 @@ class PReLU(Layer):
         return torch.addcmul(F.relu(inputs), self.alpha, F.relu(-inputs), value=-1)
 
 
-class ELU(Layer):
+class ELU(SameShape):
     """Keep what is positive; below zero, alpha * (exp(x) - 1).
 
     Args:
@@ -164,8 +158,6 @@ class ELU(Layer):
     Source: Clevert et al., 1511.07289.
     """
 
-    supports_masking = True
-
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.alpha = _number(self.label, "alpha", alpha)
@@ -174,7 +166,7 @@ class ELU(Layer):
         return activations.elu(inputs, self.alpha)
 
 
-class Softmax(Layer):
+class Softmax(SameShape):
     """Turn scores into probabilities that sum to 1.
 
     Args:
@@ -185,8 +177,6 @@ class Softmax(Layer):
     Shape: any -> the same
     Raises: ShapeError if an axis is not there or the mask does not fit.
     """
-
-    supports_masking = True
 
     def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -205,9 +195,13 @@ class Softmax(Layer):
                     f"{len(shape) - 1}. Change axis=, the batch axis is 0."
                 )
 
-    def call(self, inputs: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    def infer_output(self, inputs: Any, mask: Any = None, **kwargs: Any) -> Any:
+        self._check_mask(inputs, mask)
+        return super().infer_output(inputs, mask=mask)
+
+    def _check_mask(self, inputs: torch.Tensor, mask: torch.Tensor | None) -> None:
         if mask is None:
-            return activations.softmax(inputs, self._axes)
+            return
         pairs = zip(reversed(mask.shape), reversed(inputs.shape), strict=False)
         if mask.ndim > inputs.ndim or any(own not in (1, size) for own, size in pairs):
             raise ShapeError(
@@ -215,6 +209,11 @@ class Softmax(Layer):
                 f"{describe(inputs.shape)}. Give a mask of the input's shape, with 1 for axes it "
                 f"does not depend on. If it is the mask of time steps, use Activation('softmax')."
             )
+
+    def call(self, inputs: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        if mask is None:
+            return activations.softmax(inputs, self._axes)
+        self._check_mask(inputs, mask)
         out = ~mask if mask.dtype == torch.bool else mask <= 0.5
         low = -3e4 if inputs.dtype == torch.float16 else -1e9
         # Where everything is masked the softmax would be uniform, so zero it once more.

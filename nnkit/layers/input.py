@@ -67,7 +67,7 @@ class InputLayer(Layer):
 def _size(label: str, size: Any) -> int | None:
     if size is None:
         return None
-    if isinstance(size, bool) or not hasattr(size, "__index__") or int(size) < 0:
+    if isinstance(size, bool) or getattr(size, "ndim", 0) or not hasattr(size, "__index__") or int(size) < 0:
         raise ArgumentError(f"{label}: a size must be a whole number or None, got {size!r}.")
     return int(size)
 

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from nnkit.errors import ArgumentError, ShapeError
-from nnkit.layer import Layer
+from nnkit.layer import Layer, like
+from nnkit.layers.identity import is_nnkits
 from nnkit.shapes import Shape, describe
 
 __all__ = [
@@ -78,19 +79,20 @@ class Merge(Layer):
             return None
         return functools.reduce(torch.logical_or, mask)
 
-    def infer_output(self, *args: Any, **kwargs: Any) -> Any:
-        # Sizes that are free may become equal once they are known, so let them agree here.
-        kwargs.pop("mask", None)
-        return super().infer_output(self.agreeing(args[0]), **kwargs)
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        if not is_nnkits(self):
+            return super().infer_output(inputs, **kwargs)
+        dtype = functools.reduce(torch.promote_types, [x.dtype for x in inputs])
+        return inputs[0].new_empty(self.output_shape([x.shape for x in inputs]), dtype=dtype)
 
-    def agreeing(self, inputs: Tensors) -> list[torch.Tensor]:
-        """The inputs, with unequal sizes that should be equal cut to the smallest."""
-        ranked = _one_rank(inputs)
-        for axis in range(ranked[0].ndim):
-            sizes = [x.shape[axis] for x in ranked if x.shape[axis] != 1]
-            size = min(sizes, default=1)
-            ranked = [x if x.shape[axis] == 1 else x.narrow(axis, 0, size) for x in ranked]
-        return ranked
+    def output_shape(self, shapes: list[torch.Size]) -> list[int]:
+        """The output's shape; free sizes that should be equal may differ, the smallest counts."""
+        rank = max(len(shape) for shape in shapes)
+        ranked = [(*shape[:1], *[1] * (rank - len(shape)), *shape[1:]) for shape in shapes]
+        return [
+            min([size for size in sizes if size != 1], default=1)
+            for sizes in zip(*ranked, strict=True)
+        ]
 
     def call(self, inputs: Tensors) -> torch.Tensor:
         return self.merge(_one_rank(inputs))
@@ -146,6 +148,10 @@ class Average(Merge):
 
     def merge(self, inputs: list[torch.Tensor]) -> torch.Tensor:
         return functools.reduce(torch.add, inputs) / len(inputs)
+
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        made = super().infer_output(inputs, **kwargs)
+        return like(made, made.shape)  # the mean of integers is a float
 
 
 class Multiply(Merge):
@@ -247,11 +253,9 @@ class Concatenate(Merge):
                     f"{self.axis}: {', '.join(wrong)}. All other axes must be equal."
                 )
 
-    def agreeing(self, inputs: Tensors) -> list[torch.Tensor]:
-        found = list(inputs)
-        for axis in {*range(found[0].ndim)} - {self.axis % found[0].ndim}:
-            size = min(x.shape[axis] for x in found)
-            found = [x.narrow(axis, 0, size) for x in found]
+    def output_shape(self, shapes: list[torch.Size]) -> list[int]:
+        found = [min(sizes) for sizes in zip(*shapes, strict=True)]
+        found[self.axis] = sum(shape[self.axis] for shape in shapes)
         return found
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
@@ -318,8 +322,15 @@ class Dot(Merge):
                 f"Change axes={self.axes} or the sizes."
             )
 
-    def agreeing(self, inputs: Tensors) -> list[torch.Tensor]:
-        return list(inputs)
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        if not is_nnkits(self):
+            return super().infer_output(inputs, **kwargs)
+        self.check_shapes([tuple(x.shape) for x in inputs])
+        shapes = [[*x.shape] for x in inputs]
+        for shape, axis in zip(shapes, self._pair, strict=True):
+            del shape[axis]
+        rest = [*shapes[0][1:], *shapes[1][1:]]
+        return inputs[0].new_empty([shapes[0][0], *(rest or [1])])
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return None

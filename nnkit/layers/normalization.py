@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from nnkit import initializers
-from nnkit.errors import ArgumentError, ShapeError
+from nnkit.errors import ArgumentError, ShapeError, unknown_name
 from nnkit.layer import Layer
 from nnkit.shapes import Shape, describe, positive
 from nnkit.weights import keras_view
@@ -23,62 +22,450 @@ __all__ = [
     "UnitNormalization",
 ]
 
+_TINY = 1e-7  # Keras's epsilon() in the mean of masked steps
+
 
 class _Normalization(Layer):
-    """What the layers share: a scale gamma, an offset beta, and the axes they work along."""
+    """What the layers share: the axes they work along, a scale gamma and an offset beta."""
 
     supports_masking = True
+    weight: torch.Tensor | None
+    bias: torch.Tensor | None
     gamma = keras_view("weight")
     beta = keras_view("bias")
 
-    def set_axis(self, axis: Any, several: bool = False) -> Any:
+    def set_axis(self, axis: Any, several: bool = False) -> None:
         """Keep the axis, or the axes where `several` are allowed; the batch axis is refused."""
-        given = list(axis) if several and isinstance(axis, (list, tuple)) else [axis]
-        for one in given:
-            if isinstance(one, bool) or not hasattr(one, "__index__") or one == 0 or not given:
-                kind = "a whole number or a list of them" if several else "a whole number"
-                raise ArgumentError(
-                    f"{self.label}: axis must be {kind} and not 0, the batch axis; got {axis!r}."
-                )
-        if not given:
-            raise ArgumentError(f"{self.label}: axis is empty; name at least one axis.")
-        return given if isinstance(axis, (list, tuple)) else int(axis)
+        many = several and isinstance(axis, (list, tuple))
+        self._given: list[Any] = list(axis) if many else [axis]
+        fits = [hasattr(a, "__index__") and not isinstance(a, bool) and a for a in self._given]
+        if not fits or not all(fits):
+            kind = "a whole number or a list of them" if several else "a whole number"
+            raise ArgumentError(
+                f"{self.label}: axis must be {kind} and not 0, the batch axis; got {axis!r}."
+            )
+        self.axis: Any = list(axis) if many else int(axis)
+        self._sizes: Shape | None = None
+        self.register_parameter("weight", None)
+        self.register_parameter("bias", None)
 
-    def resolve(self, rank: int) -> list[int]:
+    def set_epsilon(self, epsilon: Any) -> None:
+        """Keep the number that is added before dividing."""
+        if not isinstance(epsilon, (int, float)) or not epsilon >= 0:
+            raise ArgumentError(
+                f"{self.label}: epsilon must be a number of at least 0, got {epsilon!r}."
+            )
+        self.epsilon = float(epsilon)
+
+    def axes_of(self, rank: int) -> list[int]:
         """The axes counted from the front, in rising order."""
-        given = self.axis if isinstance(self.axis, list) else [self.axis]
-        return sorted({axis % rank for axis in given})
+        return sorted({int(axis) % rank for axis in self._given})
+
+    def trailing(self, rank: int) -> bool:
+        """Whether the axes are the last ones, for which torch has kernels."""
+        axes = self.axes_of(rank)
+        return axes == list(range(rank - len(axes), rank))
 
     def check_input(self, shape: Any) -> None:
-        if not isinstance(shape, tuple):
-            raise ShapeError(f"{self.label} expects one tensor, got {shape!r}.")
-        rank = len(shape)
-        given = self.axis if isinstance(self.axis, list) else [self.axis]
-        for axis in given:
-            if not -rank < axis < rank or rank < 2:
-                raise ShapeError(
-                    f"{self.label} normalizes axis {axis}, but received {describe(shape)}, which "
-                    f"has the axes 1 to {rank - 1} besides the batch. Change axis=."
-                )
-        built = self.weight if self.weight is not None else self.bias
-        if built is None:
-            return
-        sizes = tuple(shape[axis] for axis in self.resolve(rank))
-        pairs = zip(sizes, built.shape, strict=False)
-        if len(sizes) != built.ndim or any(size not in (None, want) for size, want in pairs):
+        rank = len(shape) if isinstance(shape, tuple) else 0
+        if not all(-rank < axis < rank for axis in self._given):
+            came = describe(shape) if isinstance(shape, tuple) else repr(shape)
             raise ShapeError(
-                f"{self.label} was built for {tuple(built.shape)} along axis {self.axis} but "
-                f"received {describe(shape)}. Make a new layer for the new size."
+                f"{self.label} normalizes along axis {self.axis}, which {came} does not have "
+                f"besides its batch axis. Change axis, or the layer before."
+            )
+        sizes = tuple(shape[axis] for axis in self.axes_of(rank))
+        known = self._sizes
+        if known and (
+            len(known) != len(sizes)
+            or any(size not in (None, want) for size, want in zip(sizes, known, strict=True))
+        ):
+            raise ShapeError(
+                f"{self.label} was built for {known} along axis {self.axis} but received "
+                f"{describe(shape)}. Make a new layer for the new size."
             )
 
-    def add_gamma_beta(self, shape: Shape, input_shape: Shape) -> None:
-        """Make the weights that `scale` and `center` ask for."""
-        if None in shape:
+    def fix_sizes(self, shape: Shape) -> tuple[int, ...]:
+        """The sizes of the axes, which weights are made for and later inputs must have."""
+        sizes = tuple(shape[axis] for axis in self.axes_of(len(shape)))
+        known = tuple(size for size in sizes if size is not None)
+        if len(known) != len(sizes):
             raise ShapeError(
                 f"{self.label} needs to know the size of axis {self.axis}, but received "
-                f"{describe(input_shape)}. Give that size in Input(shape=...)."
+                f"{describe(shape)}. Give that size in Input(shape=...)."
+            )
+        self._sizes = known
+        return known
+
+    def broadcast(self, weight: torch.Tensor, rank: int) -> torch.Tensor:
+        """A view of a weight that lines up with an input of this rank."""
+        axes, sizes = self.axes_of(rank), iter(weight.shape)
+        return weight.view([next(sizes) if axis in axes else 1 for axis in range(rank)])
+
+    def scale_and_shift(self, normal: torch.Tensor) -> torch.Tensor:
+        """Normalized values times gamma, plus beta, if the layer has them."""
+        if self.weight is not None:
+            normal = normal * self.broadcast(self.weight, normal.ndim)
+        return normal if self.bias is None else normal + self.broadcast(self.bias, normal.ndim)
+
+    def floating(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Whole numbers as floats; anything else as it is."""
+        return inputs if inputs.is_floating_point() else inputs.to(self.dtype)
+
+
+class BatchNormalization(_Normalization):
+    """Give each channel mean 0 and variance 1 over the batch, then a learned scale and offset.
+
+    Inference uses moving averages of what training saw. A layer with trainable=False is always in
+    inference mode. Masked steps do not count.
+
+    Args:
+        axis: the axis of the channels.
+        momentum: the fraction 0 to 1 that a moving average keeps of itself at each step.
+        epsilon: added to the variance.
+        center, scale: whether to learn an offset beta, a scale gamma.
+        beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer:
+            of these weights, (channels,); beta and gamma also take regularizers and constraints.
+        renorm: train with the moving averages too, by corrections that no gradient enters.
+        renorm_clipping: bounds "rmin", "rmax" and "dmax" of these corrections.
+        renorm_momentum: momentum of renorm's own averages.
+        synchronized: not available; see the error.
+
+    Shape: (batch, ..., channels) -> the same
+    Source: https://arxiv.org/abs/1502.03167, https://arxiv.org/abs/1702.03275 for renorm.
+    """
+
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    moving_stddev: torch.Tensor
+    renorm_mean: torch.Tensor
+    renorm_stddev: torch.Tensor
+    moving_mean = keras_view("running_mean")
+    moving_variance = keras_view("running_var")
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        renorm: bool = False,
+        renorm_clipping: dict[str, float] | None = None,
+        renorm_momentum: float = 0.99,
+        synchronized: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.set_axis(axis)
+        self.set_epsilon(epsilon)
+        self.momentum = self._fraction("momentum", momentum)
+        self.renorm_momentum = self._fraction("renorm_momentum", renorm_momentum)
+        self.center, self.scale, self.renorm = center, scale, renorm
+        self.set_options("gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
+        self.set_options("beta", beta_initializer, beta_regularizer, beta_constraint)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.renorm_clipping = self._clipping(renorm_clipping or {})
+        if synchronized:
+            raise ArgumentError(
+                f"{self.label}: synchronized=True is not available. For several processes use "
+                f"torch.nn.SyncBatchNorm as a layer, with channels first."
+            )
+
+    def _fraction(self, name: str, value: Any) -> float:
+        if not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            raise ArgumentError(f"{self.label}: {name} must be from 0 to 1, got {value!r}.")
+        return float(value)
+
+    def _clipping(self, bounds: dict[str, float]) -> dict[str, float]:
+        for name in set(bounds) - {"rmin", "rmax", "dmax"}:
+            raise unknown_name("bound in renorm_clipping", name, ["rmin", "rmax", "dmax"])
+        rmin, rmax, dmax = (bounds.get(name) for name in ("rmin", "rmax", "dmax"))
+        wrong = rmin is not None and rmax is not None and rmin > rmax
+        if wrong or (dmax is not None and dmax < 0):
+            raise ArgumentError(
+                f"{self.label}: renorm_clipping needs rmin <= rmax and dmax >= 0, got {bounds}."
+            )
+        return dict(bounds)
+
+    def build(self, input_shape: Any) -> None:
+        shape = self.fix_sizes(input_shape)
+        if self.scale:
+            self.weight = self.add_named_weight("gamma", shape)
+        if self.center:
+            self.bias = self.add_named_weight("beta", shape)
+
+        def make(initializer: Any) -> torch.Tensor:
+            return initializers.call_initializer(initializer, shape, self.dtype)
+
+        self.add_weight_buffer("running_mean", "moving_mean", make(self.moving_mean_initializer))
+        variance = make(self.moving_variance_initializer)
+        self.add_weight_buffer("running_var", "moving_variance", variance)
+        if self.renorm:
+            means = make(self.moving_mean_initializer)
+            self.add_weight_buffer("moving_stddev", "moving_stddev", variance.sqrt())
+            self.add_weight_buffer("renorm_mean", "renorm_mean", means)
+            self.add_weight_buffer("renorm_stddev", "renorm_stddev", variance.sqrt())
+
+    def call(self, inputs: torch.Tensor, training: Any = None, mask: Any = None) -> torch.Tensor:
+        inputs = self.floating(inputs)
+        training = training and self._trainable
+        if training and (mask is not None or self.renorm):
+            return self._train_stepwise(inputs, mask)
+        rank = inputs.ndim
+        axis = self.axis % rank
+        if axis == 1:
+            return self._normalize(inputs, training)
+        if axis == rank - 1:
+            # As rows of channels any rank goes through one kernel that reads memory in order.
+            rows = inputs.reshape(-1, inputs.shape[-1])
+            return self._normalize(rows, training).view(inputs.shape)
+        return self._normalize(inputs.movedim(axis, 1), training).movedim(1, axis)
+
+    def _normalize(self, x: torch.Tensor, training: bool) -> torch.Tensor:
+        """With torch's kernel, for channels on axis 1."""
+        mean, variance, epsilon = self.running_mean, self.running_var, self.epsilon
+        if not training:
+            return F.batch_norm(x, mean, variance, self.weight, self.bias, eps=epsilon)
+        # Torch's own tracking would take the unbiased variance, and it refuses single values.
+        x, now, inverse = torch.native_batch_norm(
+            x, self.weight, self.bias, None, None, True, 0.0, epsilon
+        )
+        self._track(now, inverse.pow(-2).sub_(epsilon))
+        return x
+
+    def _track(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+        step, kind = 1 - self.momentum, self.running_mean.dtype
+        if mean.dtype != kind:
+            mean, variance = mean.to(kind), variance.to(kind)
+        self.running_mean.lerp_(mean, step)
+        self.running_var.lerp_(variance, step)
+
+    def _train_stepwise(self, x: torch.Tensor, mask: Any) -> torch.Tensor:
+        """Training where torch's kernel cannot help: with a mask, or with renorm."""
+        mean, variance = self._moments(x, mask)
+        deviation = (variance + self.epsilon).sqrt()
+        normal = (x - mean) / deviation
+        with torch.no_grad():
+            means, variances, deviations = mean.view(-1), variance.view(-1), deviation.view(-1)
+            if not self.renorm:
+                self._track(means, variances)
+            else:
+                ratio, shift = self._correction(means, deviations)
+                self._track_renorm(means, deviations)
+        if self.renorm:
+            normal = normal * self.broadcast(ratio, x.ndim) + self.broadcast(shift, x.ndim)
+        return self.scale_and_shift(normal)
+
+    def _moments(self, x: torch.Tensor, mask: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        axes = [axis for axis in range(x.ndim) if axis != self.axis % x.ndim]
+        if mask is None:
+            return x.mean(axes, keepdim=True), x.var(axes, correction=0, keepdim=True)
+        if mask.ndim != x.ndim - 1:
+            raise ShapeError(
+                f"{self.label} needs a mask with the axes of its input except the last, "
+                f"{describe(x.shape[:-1])}, but received {describe(mask.shape)}."
+            )
+        valid = mask.bool().unsqueeze(-1).expand_as(x)
+        count = valid.sum(axes, keepdim=True) + _TINY
+        mean = torch.where(valid, x, 0).sum(axes, keepdim=True) / count
+        squares = torch.where(valid, x - mean, 0).square()
+        return mean, squares.sum(axes, keepdim=True) / count
+
+    def _correction(
+        self, mean: torch.Tensor, deviation: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        known = self.renorm_stddev.clamp(min=self.epsilon**0.5)
+        bounds = self.renorm_clipping
+        ratio, shift = deviation / known, (mean - self.renorm_mean) / known
+        if "rmin" in bounds or "rmax" in bounds:
+            ratio = ratio.clamp(bounds.get("rmin"), bounds.get("rmax"))
+        if "dmax" in bounds:
+            shift = shift.clamp(-bounds["dmax"], bounds["dmax"])
+        return ratio, shift
+
+    def _track_renorm(self, mean: torch.Tensor, deviation: torch.Tensor) -> None:
+        self.renorm_mean.lerp_(mean, 1 - self.renorm_momentum)
+        self.renorm_stddev.lerp_(deviation, 1 - self.renorm_momentum)
+        self.running_mean.lerp_(mean, 1 - self.momentum)
+        self.moving_stddev.lerp_(deviation, 1 - self.momentum)
+        self.running_var.copy_((self.moving_stddev.square() - self.epsilon).relu())
+
+
+class LayerNormalization(_Normalization):
+    """Give each sample mean 0 and variance 1 over its features, then a learned scale and offset.
+
+    Args:
+        axis: the axis or axes of the features.
+        epsilon: added to the variance.
+        center, scale: whether to learn an offset beta, a scale gamma.
+        beta_initializer, gamma_initializer: of these weights, which have the sizes of the axes;
+            the regularizers add to the loss, constraints apply after each update.
+        rms_scaling: divide by the deviation without removing the mean (not root mean square: for
+            that there is RMSNormalization).
+
+    Shape: (batch, ..., features) -> the same
+    Source: https://arxiv.org/abs/1607.06450
+    """
+
+    def __init__(
+        self,
+        axis: Any = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        rms_scaling: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.set_axis(axis, several=True)
+        self.set_epsilon(epsilon)
+        self.center, self.scale, self.rms_scaling = center, scale, rms_scaling
+        self.set_options("gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
+        self.set_options("beta", beta_initializer, beta_regularizer, beta_constraint)
+        if rms_scaling:
+            warnings.warn(
+                f"{self.label}: rms_scaling divides by the deviation, not by the root mean square. "
+                f"Use RMSNormalization for that.",
+                stacklevel=2,
+            )
+
+    def build(self, input_shape: Any) -> None:
+        shape = self.fix_sizes(input_shape)
+        if self.scale or self.rms_scaling:
+            self.weight = self.add_named_weight("gamma", shape)
+        if self.center and not self.rms_scaling:
+            self.bias = self.add_named_weight("beta", shape)
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        x = self.floating(inputs)
+        axes = self.axes_of(x.ndim)
+        if self.trailing(x.ndim) and not self.rms_scaling:
+            return F.layer_norm(x, x.shape[axes[0] :], self.weight, self.bias, self.epsilon)
+        deviation = (x.var(axes, correction=0, keepdim=True) + self.epsilon).sqrt()
+        centred = x if self.rms_scaling else x - x.mean(axes, keepdim=True)
+        return self.scale_and_shift(centred / deviation)
+
+
+class RMSNormalization(_Normalization):
+    """Divide each sample by the root mean square of its features, then a learned scale.
+
+    Args:
+        axis: the axis or axes of the features.
+        epsilon: added to the mean square.
+
+    Shape: (batch, ..., features) -> the same
+    Source: https://arxiv.org/abs/1910.07467
+    """
+
+    scale = keras_view("weight")
+
+    def __init__(self, axis: Any = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.set_axis(axis, several=True)
+        self.set_epsilon(epsilon)
+        self.set_options("scale", "ones")
+
+    def build(self, input_shape: Any) -> None:
+        self.weight = self.add_named_weight("scale", self.fix_sizes(input_shape))
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        x = self.floating(inputs)
+        axes = self.axes_of(x.ndim)
+        if self.trailing(x.ndim):
+            return F.rms_norm(x, x.shape[axes[0] :], self.weight, self.epsilon)
+        return self.scale_and_shift(
+            x * (x.square().mean(axes, keepdim=True) + self.epsilon).rsqrt()
+        )
+
+
+class GroupNormalization(_Normalization):
+    """Give each group of channels mean 0 and variance 1 within a sample, then scale and offset.
+
+    Args:
+        groups: number of groups; it divides the channels. -1 makes each channel a group, which is
+            instance normalization; 1 is layer normalization over all axes.
+        axis: the axis of the channels.
+        epsilon: added to the variance.
+        center, scale: whether to learn an offset beta, a scale gamma.
+        beta_initializer, gamma_initializer: of these weights, (channels,); the regularizers add to
+            the loss, constraints apply after each update.
+
+    Shape: (batch, ..., channels) -> the same
+    Raises: ShapeError if the groups do not divide the channels.
+    Source: https://arxiv.org/abs/1803.08494
+    """
+
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.set_axis(axis)
+        self.set_epsilon(epsilon)
+        self.groups = groups if groups == -1 else positive(self.label, "groups", groups)
+        self.center, self.scale = center, scale
+        self.set_options("gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
+        self.set_options("beta", beta_initializer, beta_regularizer, beta_constraint)
+
+    def build(self, input_shape: Any) -> None:
+        shape = self.fix_sizes(input_shape)
+        if self.groups != -1 and shape[0] % self.groups:
+            raise ShapeError(
+                f"{self.label} splits its input into groups={self.groups}, but {shape[0]} channels "
+                f"do not divide evenly. Use a divisor of {shape[0]}, or -1 for one group each."
             )
         if self.scale:
             self.weight = self.add_named_weight("gamma", shape)
         if self.center:
             self.bias = self.add_named_weight("beta", shape)
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        x = self.floating(inputs).movedim(self.axis, 1)
+        groups = x.shape[1] if self.groups == -1 else self.groups
+        x = torch.group_norm(x, groups, self.weight, self.bias, self.epsilon)
+        return x.movedim(1, self.axis)
+
+
+class UnitNormalization(_Normalization):
+    """Divide each sample by its length (L2 norm); a sample of zeros stays zero.
+
+    Args:
+        axis: the axis or axes of the features.
+
+    Shape: (batch, ..., features) -> the same
+    """
+
+    def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.set_axis(axis, several=True)
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        axes: Any = tuple(self.axes_of(inputs.ndim))
+        return F.normalize(self.floating(inputs), dim=axes, eps=1e-12)

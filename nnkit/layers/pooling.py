@@ -206,13 +206,18 @@ class _GlobalMaxPooling(_GlobalPooling):
     """Base of GlobalMaxPooling1D, 2D and 3D."""
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        # One window over everything: several times faster than amax, forward and backward.
+        if not (inputs.requires_grad and torch.is_grad_enabled()):
+            return inputs.amax(self._axes, self.keepdims)
+        # The gradient of amax takes several times longer, as it shares among equal values.
         if self._last:
             x = inputs.flatten(1, -2).unsqueeze(1).movedim(-1, 1)
         else:
             x = inputs.flatten(2).unsqueeze(2)
-        largest = torch.max_pool2d(x, x.shape[2:]).flatten(1)
-        return _restore(largest, self._axes) if self.keepdims else largest
+        largest = F.adaptive_max_pool2d(x, 1).flatten(1)
+        return largest.view(self._kept(inputs)) if self.keepdims else largest
+
+    def _kept(self, inputs: torch.Tensor) -> list[int]:
+        return [1 if axis in self._axes else size for axis, size in enumerate(inputs.shape)]
 
 
 class _GlobalAveragePooling(_GlobalPooling):
@@ -221,12 +226,6 @@ class _GlobalAveragePooling(_GlobalPooling):
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         kind = None if inputs.is_floating_point() else self.dtype
         return inputs.mean(self._axes, self.keepdims, dtype=kind)
-
-
-def _restore(pooled: torch.Tensor, axes: tuple[int, ...]) -> torch.Tensor:
-    for axis in axes:
-        pooled = pooled.unsqueeze(axis)
-    return pooled
 
 
 class GlobalMaxPooling1D(_GlobalMaxPooling):

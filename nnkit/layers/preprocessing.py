@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from nnkit.errors import ArgumentError, ShapeError
-from nnkit.layer import Layer
+from nnkit.layers.identity import SameShape
 from nnkit.shapes import describe
 
 __all__ = ["Rescaling"]
 
 
-class Rescaling(Layer):
+class Rescaling(SameShape):
     """Multiply by `scale` and add `offset`, in training and inference; integers become floats.
 
     Args:
@@ -26,7 +26,6 @@ class Rescaling(Layer):
     Example: `Rescaling(1 / 127.5, offset=-1)` takes 0..255 to -1..1.
     """
 
-    supports_masking = True
     _scale: torch.Tensor
     _offset: torch.Tensor
 
@@ -50,6 +49,10 @@ class Rescaling(Layer):
                     f"{self.label} has a {name} of shape {describe(value.shape)}, which does not "
                     f"fit the last axes of {describe(shape)}. Give one number, or one a channel."
                 )
+
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        made = super().infer_output(inputs)
+        return made if made.is_floating_point() else made.new_empty(made.shape, dtype=self.dtype)
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         scaled = inputs if inputs.is_floating_point() else inputs.to(self.dtype)

@@ -15,6 +15,7 @@ import torch
 from nnkit import random, regularizers
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
+from nnkit.layers.identity import SameShape
 from nnkit.shapes import axes, check, describe, one_of, positive
 
 __all__ = [
@@ -245,7 +246,7 @@ class GaussianDropout(_Noise):
         return inputs * self.normal(inputs, 1.0, math.sqrt(self.rate / (1 - self.rate)))
 
 
-class ActivityRegularization(Layer):
+class ActivityRegularization(SameShape):
     """Return the input, and add a penalty on its size to the loss.
 
     Args:
@@ -255,8 +256,6 @@ class ActivityRegularization(Layer):
     Shape: any -> the same
     Raises: ArgumentError for a negative factor.
     """
-
-    supports_masking = True
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
         super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)

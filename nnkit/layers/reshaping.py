@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
+from nnkit.layers.identity import is_nnkits
 from nnkit.shapes import axes, check, describe, one_of, positive, sizes
 
 __all__ = [
@@ -90,9 +91,10 @@ class Reshape(Layer):
             sizes[sizes.index(-1, 1)] = math.prod(inputs.shape[1:]) // self._known
         return sizes
 
-    def infer_output(self, *args: Any, **kwargs: Any) -> Any:
-        # Free sizes may only fit the target once they are known.
-        return args[0].new_empty(self._sizes(args[0]))
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        # Not by running it: free sizes may only fit the target once they are known.
+        own = is_nnkits(self)
+        return inputs.new_empty(self._sizes(inputs)) if own else super().infer_output(inputs)
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         return inputs.reshape(self._sizes(inputs))
@@ -303,7 +305,31 @@ class Cropping3D(_Cropping):
         super().__init__(cropping, data_format, **kwargs)
 
 
-class UpSampling1D(Layer):
+class _UpSampling(_Spatial):
+    def __init__(self, size: Any, data_format: str | None, **kwargs: Any) -> None:
+        super().__init__(data_format, **kwargs)
+        self.factors = sizes(self.label, "size", size, self.rank)
+        self.size: Any = self.factors if self.rank > 1 else self.factors[0]
+
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        if not is_nnkits(self):
+            return super().infer_output(inputs)
+        found = [*inputs.shape]
+        for axis, factor in enumerate(self.factors, 2 if self.first else 1):
+            found[axis] *= factor
+        return inputs.new_empty(found)
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        if self.first:
+            return self.enlarge(inputs)
+        return self.enlarge(inputs.movedim(-1, 1)).movedim(1, -1)
+
+    def enlarge(self, x: torch.Tensor) -> torch.Tensor:
+        """The result for (batch, channels, ...)."""
+        return _repeat(x, self.factors)
+
+
+class UpSampling1D(_UpSampling):
     """Repeat each step of a sequence.
 
     Args:
@@ -316,25 +342,7 @@ class UpSampling1D(Layer):
     accepts = "(batch, time, channels)"
 
     def __init__(self, size: int = 2, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.size = positive(self.label, "size", size)
-
-    def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        # As an image one pixel wide: torch has a channels-last memory format for those only.
-        return _repeat(inputs.unsqueeze(2).movedim(-1, 1), (self.size, 1)).movedim(1, -1).squeeze(2)
-
-
-class _UpSampling(_Spatial):
-    size: tuple[int, ...]
-
-    def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        if self.first:
-            return self.enlarge(inputs)
-        return self.enlarge(inputs.movedim(-1, 1)).movedim(1, -1)
-
-    def enlarge(self, x: torch.Tensor) -> torch.Tensor:
-        """The result for (batch, channels, ...)."""
-        return _repeat(x, self.size)
+        super().__init__(size, None, **kwargs)
 
 
 class UpSampling2D(_UpSampling):
@@ -358,17 +366,16 @@ class UpSampling2D(_UpSampling):
         interpolation: str = "nearest",
         **kwargs: Any,
     ) -> None:
-        super().__init__(data_format, **kwargs)
-        self.size = sizes(self.label, "size", size, 2)
+        super().__init__(size, data_format, **kwargs)
         known = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
         self.interpolation = one_of(self.label, "interpolation", interpolation, known)
 
     def enlarge(self, x: torch.Tensor) -> torch.Tensor:
         if self.interpolation == "nearest":
-            return _repeat(x, self.size)
+            return _repeat(x, self.factors)
         if self.interpolation.startswith("lanczos"):
-            return _lanczos(x, self.size, int(self.interpolation[-1]))
-        factors = [float(factor) for factor in self.size]
+            return _lanczos(x, self.factors, int(self.interpolation[-1]))
+        factors = [float(factor) for factor in self.factors]
         return F.interpolate(x, scale_factor=factors, mode=self.interpolation)
 
 
@@ -385,8 +392,7 @@ class UpSampling3D(_UpSampling):
     accepts = "(batch, depth, height, width, channels)"
 
     def __init__(self, size: Any = (2, 2, 2), data_format: str | None = None, **kwargs: Any):
-        super().__init__(data_format, **kwargs)
-        self.size = sizes(self.label, "size", size, 3)
+        super().__init__(size, data_format, **kwargs)
 
 
 def _repeat(x: torch.Tensor, factors: tuple[int, ...]) -> torch.Tensor:
@@ -395,6 +401,8 @@ def _repeat(x: torch.Tensor, factors: tuple[int, ...]) -> torch.Tensor:
         for axis, factor in enumerate(factors, 2):
             x = x.repeat_interleave(factor, dim=axis)
         return x
+    if x.ndim == 3:  # as an image one pixel high, for which torch knows channels-last memory
+        return _repeat(x.unsqueeze(2), (1, *factors)).squeeze(2)
     # "nearest" divides in float32 and can miss by one pixel, except by powers of two.
     exact = all(factor & (factor - 1) == 0 for factor in factors)
     mode = "nearest" if exact else "nearest-exact"

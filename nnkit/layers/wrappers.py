@@ -173,8 +173,10 @@ class Bidirectional(Layer):
             self._first_weights = None
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None) -> Any:
-        given = {} if mask is None else {"mask": mask}
-        starts: list[dict[str, Any]] = [{}, {}]
+        layers = (self.forward_layer, self.backward_layer)
+        given: list[dict[str, Any]] = [{}, {}]
+        if mask is not None:
+            given = [{"mask": mask} if "mask" in layer._takes else {} for layer in layers]
         if initial_state is not None:
             if not isinstance(initial_state, (list, tuple)):
                 raise ArgumentError(
@@ -182,12 +184,11 @@ class Bidirectional(Layer):
                     f"then the backward layer's. Got one {type(initial_state).__name__}."
                 )
             half = len(initial_state) // 2
-            starts = [
-                {"initial_state": initial_state[:half]},
-                {"initial_state": initial_state[half:]},
-            ]
-        forward = self.forward_layer(sequences, **starts[0], **given)
-        backward = self.backward_layer(sequences, **starts[1], **given)
+            given[0]["initial_state"] = initial_state[:half]
+            given[1]["initial_state"] = initial_state[half:]
+        forward, backward = (
+            layer(sequences, **more) for layer, more in zip(layers, given, strict=True)
+        )
         states: tuple[Any, ...] = ()
         if self.return_state:
             states = (*forward[1:], *backward[1:])

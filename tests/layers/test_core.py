@@ -1,0 +1,138 @@
+"""Dense, Activation and Lambda: errors, values, and life as a torch module."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nnkit.errors import ArgumentError, ShapeError
+from nnkit.layer import Layer
+from nnkit.layers.core import Activation, Dense, Lambda
+from nnkit.layers.input import Input
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Dense(0), "Dense '.*': units must be a whole number of at least 1, got 0"),
+        (lambda: Dense(2.5), "units must be a whole number"),
+        (lambda: Dense("3"), "units must be a whole number"),
+        (lambda: Dense(3, "rleu"), "Unknown activation 'rleu'.*'relu'"),
+        (lambda: Dense(3, kernel_initializer="glorot"), "Unknown initializer 'glorot'"),
+        (lambda: Dense(3, kernel_regularizer="l3"), "Unknown regularizer 'l3'"),
+        (lambda: Dense(3, bias_constraint="nonneg2"), "Unknown constraint"),
+        (lambda: Dense(3, unit=4), "argument of Dense 'unit'.*'units'"),
+        (lambda: Activation("sigmoyd"), "Did you mean 'sigmoid'"),
+        (lambda: Activation(3), "Cannot use 3 as activation"),
+    ],
+)
+def test_wrong_arguments(make: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((), r"expects \(batch, ..., features\) but received \(batch,\)"),
+        ((3, None), r"needs to know the number of features, but received \(batch, 3, None\)"),
+    ],
+)
+def test_wrong_shapes(shape: tuple, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        Dense(3)(Input(shape))
+
+
+def test_features_may_not_change() -> None:
+    layer = Dense(3)
+    layer(torch.ones(2, 5))
+    assert layer(torch.ones(7, 4, 5)).shape == (7, 4, 3)
+    with pytest.raises(ShapeError, match=r"built for 5 features but received \(2, 6\)"):
+        layer(torch.ones(2, 6))
+
+
+def test_dense_is_torchs_linear() -> None:
+    x, layer = torch.randn(4, 5), Dense(3, "tanh", bias_initializer="ones")
+    y = layer(x)
+    assert layer.weight.shape == (3, 5)
+    assert layer.kernel.shape == (5, 3)
+    torch.testing.assert_close(y, torch.tanh(F.linear(x, layer.weight, layer.bias)))
+    assert [w.shape for w in layer.get_weights()] == [(5, 3), (3,)]
+    assert sorted(layer.state_dict()) == ["bias", "weight"]
+    assert Dense(3, use_bias=False)(x).shape == (4, 3)
+
+
+def test_penalties_see_keras_layout() -> None:
+    seen = []
+
+    def note(kernel: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(kernel.shape))
+        return kernel.sum() * 0 + 2
+
+    layer = Dense(3, kernel_regularizer=note, bias_regularizer="l2", activity_regularizer="l1")
+    layer(torch.ones(4, 5))
+    assert [loss.numel() for loss in layer.losses] == [1, 1, 1]
+    assert seen == [(5, 3)]
+
+
+@pytest.mark.parametrize("activation", ["relu", torch.tanh, torch.nn.Softplus(), None])
+def test_activation_takes_names_functions_and_modules(activation: Any) -> None:
+    x = torch.randn(2, 3)
+    expected = {"relu": torch.relu, None: lambda v: v}.get(activation, activation)(x)
+    torch.testing.assert_close(Activation(activation)(x), expected)
+    assert Activation(activation)(Input((3,))).shape == (None, 3)
+    torch.testing.assert_close(Dense(3, activation, kernel_initializer="identity")(x), expected)
+
+
+def _double(x: torch.Tensor) -> torch.Tensor:
+    return 2 * x
+
+
+def test_lambda_values_shapes_and_arguments() -> None:
+    x = torch.randn(2, 3)
+    torch.testing.assert_close(Lambda(_double)(x), 2 * x)
+    scaled = Lambda(lambda value, by: value * by, arguments={"by": 3})
+    torch.testing.assert_close(scaled(x), 3 * x)
+    assert Lambda(lambda value: value[:, :2].mean(-1))(Input((5,))).shape == (None,)
+    assert Lambda(lambda value: torch.cat([value, value], 1))(Input((None, 4))).shape[2] == 4
+    joined = Lambda(lambda pair: pair[0] - pair[1])
+    assert joined([x, x]).abs().sum() == 0
+
+
+def test_lambda_masks() -> None:
+    x = torch.ones(1, 2, 3)
+    fixed = torch.tensor([[True, False]])
+    assert Lambda(_double, mask=fixed)(x)._keras_mask is fixed
+    made = Lambda(_double, mask=lambda inputs, mask: inputs.sum(-1) > 5)(x)._keras_mask
+    assert made.tolist() == [[False, False]]
+
+
+def test_numpy_input_becomes_the_default_float() -> None:
+    assert Dense(2)(np.ones((3, 4))).dtype == torch.float32
+
+
+LAYERS = [Dense(3), Dense(2, "softmax", False, "he_normal"), Activation("gelu"), Lambda(_double)]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_module_life(layer: Layer) -> None:
+    x = torch.randn(2, 4, 5)
+    expected = layer(x)
+    torch.compiler.reset()  # all layers share one __call__, and its recompilations are limited
+    compiled = torch.compile(layer, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(x), expected)
+    torch.testing.assert_close(copy.deepcopy(layer)(x), expected)
+    torch.testing.assert_close(pickle.loads(pickle.dumps(layer))(x), expected)
+    if isinstance(layer, Lambda):
+        return
+    again = type(layer).from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    again(x)
+    again.set_weights(layer.get_weights())
+    torch.testing.assert_close(again(x), expected)
