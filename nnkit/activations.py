@@ -20,8 +20,9 @@ from nnkit.registry import Registry
 __all__ = [
     "REGISTRY", "Activation", "celu", "deserialize", "elu", "exponential", "gelu", "get", "glu",
     "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "identity",
-    "keep_logits", "keeps_shape", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "logits_of", "mish",
-    "relu", "relu6", "selu", "serialize", "sigmoid", "sign", "silu", "soft_shrink", "softmax",
+    "keep_logits", "keeps_shape", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "logits_of",
+    "mish", "relu", "relu6", "selu", "serialize", "sigmoid", "sign", "silu", "soft_shrink",
+    "softmax",
     "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "step",
     "swish", "tanh", "tanh_shrink", "threshold",
 ]  # fmt: skip

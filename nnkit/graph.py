@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from nnkit.errors import GraphError
-from nnkit.layer import as_layer
 from nnkit.symbolic import Function, Node, SymbolicTensor, record
 from nnkit.tree import flatten, map_structure
+from nnkit.wrapper import as_layer
 
 __all__ = ["Graph", "Slot", "Step"]
 
@@ -222,7 +222,7 @@ class Graph:
             if sources is not None:
                 result = call(*[values[i] for i in sources])
             else:
-                args, kwargs = fill(arguments, values)
+                args, kwargs = _fill(arguments, values)
                 result = call(*args, **kwargs)
             if type(targets) is int:
                 values[targets] = result
@@ -248,19 +248,19 @@ def _outside() -> None:
     """The maker of a tensor that lies before a model's inputs, in a restored graph."""
 
 
-def fill(arguments: Any, values: list[Any]) -> Any:
+def _fill(arguments: Any, values: list[Any]) -> Any:
     """The stored arguments with each `Slot` replaced by its value."""
     kind = type(arguments)
     if kind is Slot:
         return values[arguments.number]
     if kind is tuple:
-        return tuple([fill(a, values) for a in arguments])
+        return tuple([_fill(a, values) for a in arguments])
     if kind is list:
-        return [fill(a, values) for a in arguments]
+        return [_fill(a, values) for a in arguments]
     if kind is dict:
-        return {k: fill(a, values) for k, a in arguments.items()}
+        return {k: _fill(a, values) for k, a in arguments.items()}
     if kind is slice:
-        return slice(*[fill(v, values) for v in (arguments.start, arguments.stop, arguments.step)])
+        return slice(*[_fill(v, values) for v in (arguments.start, arguments.stop, arguments.step)])
     return arguments
 
 

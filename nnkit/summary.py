@@ -22,7 +22,7 @@ _TIE = "\u00a0"  # keeps a shape together when a cell is wrapped
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
-class Row(NamedTuple):
+class _Row(NamedTuple):
     """A line of the table: one text a column."""
 
     name: str
@@ -67,13 +67,13 @@ def summary_text(
     graph = getattr(model, "_graph", None)
     nodes = graph.nodes if graph is not None else []
     sequence = type(model).__name__ == "Sequential"
-    chain = sequence or _is_chain(nodes)
+    chain = sequence or graph is None or (len(graph.flat_inputs) == 1 and _is_chain(nodes))
     operations = model.layers if sequence or graph is None else _shown(graph)
     operations = _in_range(operations, layer_range)
-    rows: list[Row] = []
+    rows: list[_Row] = []
     for op in operations:
         rows.extend(_rows(op, nodes, expand_nested, 0))
-    header = Row("Layer (type)", "Output Shape", "Param #", "Connected to", "Trainable")
+    header = _Row("Layer (type)", "Output Shape", "Param #", "Connected to", "Trainable")
     wanted = [0, 1, 2, *([] if chain else [3]), *([4] if show_trainable else [])]
     table = [[row[i] for i in wanted] for row in [header, *rows]]
     widths = (
@@ -125,7 +125,7 @@ def _in_range(operations: list[Any], layer_range: Any) -> list[Any]:
     return operations[min(places[0]) : max(places[1]) + 1]
 
 
-def _rows(op: Any, nodes: list[Node], expand: bool, depth: int) -> list[Row]:
+def _rows(op: Any, nodes: list[Node], expand: bool, depth: int) -> list[_Row]:
     own = [node for node in nodes if node.op is op] or getattr(op, "_inbound_nodes", [])[:1]
     kind = "function" if isinstance(op, Function) else _kind(op)
     prefix = "   " * (depth - 1) + " └ " if depth else ""
@@ -134,7 +134,7 @@ def _rows(op: Any, nodes: list[Node], expand: bool, depth: int) -> list[Row]:
         count = "0 (unbuilt)"
     has_weights = not isinstance(op, Function) and bool(op.weights)
     trainable = ("Y" if op.trainable else "N") if has_weights else "-"
-    rows = [Row(f"{prefix}{op.name} ({kind})", _shape(op, own), count, _links(own), trainable)]
+    rows = [_Row(f"{prefix}{op.name} ({kind})", _shape(op, own), count, _links(own), trainable)]
     inner = getattr(op, "layers", None)
     if expand and inner:
         graph = getattr(op, "_graph", None)
@@ -206,7 +206,10 @@ def _widths(table: list[list[str]], wanted: int | None, line: int) -> list[int]:
         raise ArgumentError(f"line_length must be at least {8 * len(widths)} here, got {wanted}.")
     goal = wanted or min(line, max(66, sum(widths)))
     while sum(widths) > goal:
-        widths[widths.index(max(widths))] -= 1
+        width, widest = max((width, i) for i, width in enumerate(widths) if i != 2)
+        if width < 7:
+            break  # too narrow a terminal; numbers stay whole
+        widths[widest] -= 1
     for i in range(goal - sum(widths)):
         widths[i % 2] += 1
     return widths

@@ -129,7 +129,7 @@ class SymbolicTensor:
 
     @property
     def ndim(self) -> int:
-        return self._meta(0).ndim
+        return self.probes[0].ndim if isinstance(self.probes[0], torch.Tensor) else 0
 
     def _meta(self, i: int) -> torch.Tensor:
         if not isinstance(self.probes[i], torch.Tensor):
@@ -150,7 +150,9 @@ class SymbolicTensor:
         member = getattr(torch.Tensor, name, None)
         if name.startswith("_") or member is None:
             raise AttributeError(f"A symbolic tensor has no attribute {name!r}.")
-        if name.endswith("_") or name in _NEEDS_DATA:
+        if name.endswith("_"):
+            raise GraphError(f"{name} changes {self!r} in place; use .{name[:-1]}() instead.")
+        if name in _NEEDS_DATA:
             raise GraphError(
                 f".{name} needs values, but {self!r} has none before data runs. "
                 f"Put this step inside a Layer's call."
@@ -192,6 +194,9 @@ class SymbolicTensor:
     def __torch_function__(
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        name = getattr(func, "__name__", "")
+        if name.endswith("_") and not name.endswith("__"):
+            raise GraphError(f"{name} changes its input in place; use {name.rstrip('_')} instead.")
         return record(Function(func), args, kwargs or {})
 
 
@@ -293,7 +298,8 @@ def record(
                 with torch.no_grad():
                     results.append(op(*probe_args, **probe_kwargs))
         except ShapeError as error:
-            raise ShapeError(_hide_probes(str(error))) from None
+            leaves = flatten((args, kwargs))
+            raise ShapeError(_hide_probes(str(error), leaves)) from None
         except (RuntimeError, TypeError, IndexError) as error:
             raise _misfit(op, args, kwargs, error) from error
     node = Node(op, args, kwargs)
@@ -325,25 +331,40 @@ def _probe(value: Any, i: int) -> Any:
     return value
 
 
-def _hide_probes(said: str) -> str:
-    """A message in which the sizes used for probing are words again."""
-    for name, probes in (("batch", BATCH), ("free", FREE)):
-        said = re.sub(rf"\b({probes[0]}|{probes[1]})\b", name, said)
-    return said
+def _hide_probes(said: str, leaves: list[Any] | None = None) -> str:
+    """A message in which the sizes used for probing are words again.
+
+    Args:
+        said: the message.
+        leaves: the arguments; their known sizes stay numbers. A whole batch is "batch * rest".
+    """
+    known = {size for v in leaves or () if hasattr(v, "shape") for size in v.shape}
+    names = dict.fromkeys(BATCH, "batch") | dict.fromkeys(FREE, "free")
+
+    def word(found: re.Match[str]) -> str:
+        number = int(found[0])
+        if number in known:
+            return found[0]
+        for size in BATCH:
+            if number > size and number % size == 0:
+                return f"batch * {names.get(number // size, number // size)}"
+        return names.get(number, found[0])
+
+    return re.sub(r"(?<![\w.'])\d+(?![\w.'])", word, said)
 
 
 def _misfit(op: Any, args: Any, kwargs: Any, error: Exception) -> Exception:
     leaves = flatten((args, kwargs))
-    shapes = ", ".join(
-        describe(v.shape)
-        for v in leaves
-        if isinstance(v, torch.Tensor)
-        or (type(v) is SymbolicTensor and isinstance(v.probes[0], torch.Tensor))
-    )
-    said = _hide_probes(str(error).strip().split("\n")[0])
-    advice = "Check the sizes it needs."
-    if "NoneType" in said and any(leaf is None for leaf in leaves):
-        advice = (
-            "A free size is None here: use -1, or x.size(axis), which is filled in at run time."
-        )
-    return ShapeError(f"{op.name!r} does not fit its inputs {shapes}: {said} {advice}")
+    tensors = [v for v in leaves if isinstance(v, (torch.Tensor, SymbolicTensor))]
+    shapes = ", ".join(describe(v.shape) for v in tensors if v.ndim)
+    weights = list(op.parameters()) if hasattr(op, "parameters") else []
+    said = _hide_probes(str(error).strip().split("\n")[0], [*tensors, *weights]).rstrip(".")
+    advice = getattr(op, "misfit_advice", "Check the sizes it needs.")
+    if isinstance(error, TypeError):
+        advice = "Check the arguments it takes; they are torch's."
+        if any(leaf is None for leaf in flatten(args)):
+            advice = (
+                "A free size is None here: use -1, or x.size(axis), which is filled in at run time."
+            )
+    who = getattr(op, "label", repr(op.name))
+    return ShapeError(f"{who} does not fit its inputs {shapes}: {said}. {advice}")

@@ -11,10 +11,13 @@ __all__ = ["flatten", "map_structure"]
 def map_structure(fn: Callable[..., Any], tree: Any, *others: Any) -> Any:
     """Apply `fn` to each leaf, keeping the nesting; `others` are walked along with `tree`.
 
+    Leaves are visited in the order of `flatten`.
+
     Raises: ValueError when the trees differ in length, KeyError when they differ in keys.
     """
     if isinstance(tree, dict):
-        return {k: map_structure(fn, v, *(o[k] for o in others)) for k, v in tree.items()}
+        done = {k: map_structure(fn, tree[k], *(o[k] for o in others)) for k in _keys(tree)}
+        return {k: done[k] for k in tree}
     if isinstance(tree, (list, tuple)) and type(tree).__name__ != "Size":
         parts = [map_structure(fn, *items) for items in zip(tree, *others, strict=True)]
         if hasattr(tree, "_fields"):
@@ -30,10 +33,13 @@ def map_structure(fn: Callable[..., Any], tree: Any, *others: Any) -> Any:
 def flatten(tree: Any) -> list[Any]:
     """The leaves, in order; a dict counts in the order of its sorted keys, as in Keras."""
     if isinstance(tree, dict):
-        keys = sorted(tree) if all(isinstance(key, str) for key in tree) else list(tree)
-        return [leaf for key in keys for leaf in flatten(tree[key])]
+        return [leaf for key in _keys(tree) for leaf in flatten(tree[key])]
     if isinstance(tree, (list, tuple)) and type(tree).__name__ != "Size":
         return [leaf for item in tree for leaf in flatten(item)]
     if isinstance(tree, slice):
         return [tree.start, tree.stop, tree.step]
     return [tree]
+
+
+def _keys(tree: dict[Any, Any]) -> list[Any]:
+    return sorted(tree) if all(isinstance(key, str) for key in tree) else list(tree)

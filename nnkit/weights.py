@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from nnkit import constraints, initializers, regularizers
-from nnkit.errors import ArgumentError, ShapeError
+from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.layouts import SAME, Layout
 from nnkit.variable import Variable
 
@@ -242,6 +242,10 @@ class WeightOwner(nn.Module):
         """
         own = self.collect()
         name = getattr(self, "name", type(self).__name__)
+        if not isinstance(weights, (list, tuple)):
+            raise ArgumentError(f"{name!r} takes a list of arrays, got {type(weights).__name__}.")
+        if not own and weights and not getattr(self, "built", True):
+            raise NotBuiltError(f"{name!r} has no weights yet: build it, or call it on data first.")
         if len(own) != len(weights):
             raise ShapeError(
                 f"{name!r} has {len(own)} weights but {len(weights)} were given. "

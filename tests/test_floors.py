@@ -20,9 +20,9 @@ PACKAGE = Path(__file__).parent.parent / "nnkit"
 FLOORS: list[set[str]] = [
     {"errors"},
     {"tree", "shapes", "naming", "registry", "activations", "initializers", "regularizers"}
-    | {"constraints", "random", "variable", "layouts", "config"},
+    | {"constraints", "random", "variable", "layouts", "config", "convert", "modes"},
     {"symbolic"},
-    {"graph", "weights", "layer"},
+    {"graph", "weights", "masks", "probing", "conventions", "layer", "wrapper"},
     {"layers", "losses", "metrics", "optimizers", "data", "callbacks", "ops"},
     {"training", "summary", "saving"},
     {"models"},
@@ -33,8 +33,14 @@ FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in name
 
 # The arrows that may run sideways, besides those inside floor 1.
 SIDEWAYS = {
+    ("probing", "weights"),
+    ("conventions", "weights"),
+    ("layer", "conventions"),
+    ("layer", "masks"),
+    ("layer", "probing"),
     ("layer", "weights"),
-    ("graph", "layer"),
+    ("wrapper", "layer"),
+    ("graph", "wrapper"),
     ("metrics", "losses"),
     ("datasets", "utils"),
     ("applications", "utils"),

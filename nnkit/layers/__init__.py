@@ -1,6 +1,6 @@
 """Layers under the names of `keras.layers`."""
 
-from nnkit.layer import Layer, TorchModuleWrapper
+from nnkit.layer import Layer
 from nnkit.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from nnkit.layers.convolution import (
     BaseConv,
@@ -11,10 +11,11 @@ from nnkit.layers.convolution import (
     Convolution2D,
     Convolution3D,
     SpatialLayer,
+    WindowLayer,
 )
 from nnkit.layers.core import Activation, Dense, Lambda
 from nnkit.layers.embedding import Embedding
-from nnkit.layers.identity import Identity, Masking, SameShape, is_nnkits
+from nnkit.layers.identity import Identity, Masking, SameShape
 from nnkit.layers.input import Input, InputLayer
 from nnkit.layers.merging import (
     Add,
@@ -96,6 +97,7 @@ from nnkit.layers.reshaping import (
     ZeroPadding3D,
 )
 from nnkit.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
+from nnkit.wrapper import TorchModuleWrapper
 
 __all__ = [
     "ELU",
@@ -184,6 +186,7 @@ __all__ = [
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
+    "WindowLayer",
     "Wrapper",
     "ZeroPadding1D",
     "ZeroPadding2D",
@@ -192,7 +195,6 @@ __all__ = [
     "average",
     "concatenate",
     "dot",
-    "is_nnkits",
     "maximum",
     "minimum",
     "multiply",

@@ -28,6 +28,7 @@ __all__ = [
     "Convolution2D",
     "Convolution3D",
     "SpatialLayer",
+    "WindowLayer",
 ]
 
 _FORMATS = ("channels_last", "channels_first")
@@ -89,10 +90,87 @@ class SpatialLayer(Layer):
         )
 
 
-class BaseConv(SpatialLayer):
-    """Base of Conv1D, Conv2D and Conv3D; their arguments are described in Conv2D."""
+class WindowLayer(SpatialLayer):
+    """Base of layers that slide a kernel over their input."""
 
     fixes = "channels"
+
+    def set_windows(self, kernel_size: Any, strides: Any, dilation_rate: Any) -> None:
+        """Keep the size, the step and the spacing of the windows."""
+        self.kernel_size = sizes(self.label, "kernel_size", kernel_size, self.rank)
+        self.strides = sizes(self.label, "strides", strides, self.rank)
+        self.dilation_rate = sizes(self.label, "dilation_rate", dilation_rate, self.rank)
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ArgumentError(
+                f"{self.label}: strides={self.strides} and dilation_rate={self.dilation_rate} "
+                f"cannot both be above 1. Leave one of them at 1."
+            )
+        self._steps = self.full(self.strides, 1)
+        self._gaps = self.full(self.dilation_rate, 1)
+
+    def set_padding(self, padding: Any, causal: bool = False) -> None:
+        """Keep how the input is padded; over time it may be `causal`."""
+        known = ("valid", "same", "causal") if causal else ("valid", "same")
+        self.padding = one_of(self.label, "padding", padding, known)
+
+    def check_input(self, shape: Any) -> None:
+        super().check_input(shape)
+        self._check_channels_last(shape)
+        if self.padding == "valid":
+            spans = zip(self.kernel_size, self.dilation_rate, strict=True)
+            self.check_window(shape, "kernel_size", [(k - 1) * d + 1 for k, d in spans])
+
+    def _check_channels_last(self, shape: Shape) -> None:
+        if self.built or self.rank != 2 or not self._last or None in shape[1:]:
+            return
+        height, width, channels = shape[1:]
+        if height in (1, 3) and width == channels and channels is not None and channels > 4:
+            raise ShapeError(
+                f"{self.label} expects {self.accepts}, but {describe(shape, axes(self.accepts))} "
+                f"looks like channels first. Move them to the end with x.movedim(1, -1), or with "
+                f"Permute((2, 3, 1)) in the model."
+            )
+
+    def check_floating(self, inputs: torch.Tensor) -> None:
+        """Raise a DataError for whole numbers, such as the bytes of a picture."""
+        if not inputs.is_floating_point():
+            raise DataError(
+                f"{self.label} needs decimal numbers but received {inputs.dtype}. "
+                f"Add Rescaling(1 / 255) before it, or give it x.float()."
+            )
+
+    def convolve(
+        self, inputs: torch.Tensor, weight: torch.Tensor, bias: Any, groups: int
+    ) -> torch.Tensor:
+        """Torch's convolution, with torch's weight, in this layer's windows and data format."""
+        self.check_floating(inputs)
+        inputs, padding = self._pad(inputs)
+        if self.rank == 1:
+            weight = weight.unsqueeze(2)
+        conv = F.conv3d if self.rank == 3 else F.conv2d
+        x = self.to_torch(inputs)
+        return self.from_torch(conv(x, weight, bias, self._steps, padding, self._gaps, groups))
+
+    def _pad(self, inputs: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        """The input and the padding that torch shall add: the same at both ends, or none."""
+        if self.padding == "valid":
+            return inputs, 0
+        windows = zip(self.kernel_size, self.strides, self.dilation_rate, strict=True)
+        if self.padding == "causal":
+            pads = [((size - 1) * gap, 0) for size, _, gap in windows]
+        else:
+            free = self.spatial(tuple(inputs.shape))
+            pads = [same_padding(n or 0, *w) for n, w in zip(free, windows, strict=True)]
+        if all(before == after for before, after in pads):
+            return inputs, self.full([before for before, _ in pads], 0)
+        # In the layout it came in: then its gradient is not copied into another one either.
+        flat = [pixels for pair in reversed(pads) for pixels in pair]
+        return F.pad(inputs, [0, 0, *flat] if self._last else flat), 0
+
+
+class BaseConv(WindowLayer):
+    """Base of Conv1D, Conv2D and Conv3D; their arguments are described in Conv2D."""
+
     kernel = keras_view("weight")
 
     def __init__(
@@ -119,11 +197,8 @@ class BaseConv(SpatialLayer):
         self.set_data_format(data_format)
         self.filters = positive(self.label, "filters", filters)
         self.groups = positive(self.label, "groups", groups)
-        self.kernel_size = sizes(self.label, "kernel_size", kernel_size, self.rank)
-        self.strides = sizes(self.label, "strides", strides, self.rank)
-        self.dilation_rate = sizes(self.label, "dilation_rate", dilation_rate, self.rank)
-        known = ("valid", "same", "causal") if self.rank == 1 else ("valid", "same")
-        self.padding = one_of(self.label, "padding", padding, known)
+        self.set_windows(kernel_size, strides, dilation_rate)
+        self.set_padding(padding, causal=self.rank == 1)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         self.set_options("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
@@ -134,31 +209,6 @@ class BaseConv(SpatialLayer):
             raise ArgumentError(
                 f"{self.label}: filters must be a multiple of groups, "
                 f"got filters={self.filters} and groups={self.groups}."
-            )
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ArgumentError(
-                f"{self.label}: strides={self.strides} and dilation_rate={self.dilation_rate} "
-                f"cannot both be above 1. Leave one of them at 1."
-            )
-        self._steps = self.full(self.strides, 1)
-        self._gaps = self.full(self.dilation_rate, 1)
-
-    def check_input(self, shape: Any) -> None:
-        super().check_input(shape)
-        self._check_channels_last(shape)
-        if self.padding == "valid":
-            spans = zip(self.kernel_size, self.dilation_rate, strict=True)
-            self.check_window(shape, "kernel_size", [(k - 1) * d + 1 for k, d in spans])
-
-    def _check_channels_last(self, shape: Shape) -> None:
-        if self.built or self.rank != 2 or not self._last or None in shape[1:]:
-            return
-        height, width, channels = shape[1:]
-        if height in (1, 3) and width == channels and channels is not None and channels > 4:
-            raise ShapeError(
-                f"{self.label} expects {self.accepts}, but {describe(shape, axes(self.accepts))} "
-                f"looks like channels first. Move them to the end with x.movedim(1, -1), or with "
-                f"Permute((2, 3, 1)) in the model."
             )
 
     def build(self, input_shape: Any) -> None:
@@ -174,30 +224,7 @@ class BaseConv(SpatialLayer):
             self.bias = self.add_named_weight("bias", (self.filters,))
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        if not inputs.is_floating_point():
-            raise DataError(
-                f"{self.label} needs decimal numbers but received {inputs.dtype}. "
-                f"Add Rescaling(1 / 255) before it, or give it x.float()."
-            )
-        inputs, padding = self._pad(self.to_torch(inputs))
-        weight = self.weight.unsqueeze(2) if self.rank == 1 else self.weight
-        conv = F.conv3d if self.rank == 3 else F.conv2d
-        outputs = conv(inputs, weight, self.bias, self._steps, padding, self._gaps, self.groups)
-        return self.activation(self.from_torch(outputs))
-
-    def _pad(self, x: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        """The input and the padding that torch shall add: the same at both ends, or none."""
-        if self.padding == "valid":
-            return x, 0
-        window = self.full(self.kernel_size, 1)
-        if self.padding == "causal":
-            pads = [(0, 0), ((self.kernel_size[0] - 1) * self.dilation_rate[0], 0)]
-        else:
-            every = zip(x.shape[2:], window, self._steps, self._gaps, strict=True)
-            pads = [same_padding(*sizes) for sizes in every]
-        if all(before == after for before, after in pads):
-            return x, [before for before, _ in pads]
-        return F.pad(x, [pixels for pair in reversed(pads) for pixels in pair]), 0
+        return self.activation(self.convolve(inputs, self.weight, self.bias, self.groups))
 
 
 class Conv1D(BaseConv):

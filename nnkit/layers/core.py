@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from nnkit import activations
-from nnkit.layer import Layer, like
+from nnkit.errors import ArgumentError
+from nnkit.layer import Layer
 from nnkit.layouts import DENSE
+from nnkit.probing import like
 from nnkit.shapes import positive
 from nnkit.weights import keras_view
 
@@ -97,6 +100,13 @@ class Activation(Layer):
         return like(inputs, inputs.shape) if known else super().infer_output(inputs)
 
 
+def _argument_names(function: Callable[..., Any]) -> Iterable[str]:
+    try:
+        return inspect.signature(function).parameters
+    except ValueError:  # torch's built-in functions do not tell their arguments
+        return ()
+
+
 class Lambda(Layer):
     """Make a layer of a function.
 
@@ -118,13 +128,19 @@ class Lambda(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not callable(function):
+            raise ArgumentError(f"{self.label} needs a function of a tensor, got {function!r}.")
         self.function = function
         self.arguments = arguments or {}
         self.mask = mask
         self.supports_masking = mask is not None
 
-    def call(self, inputs: Any) -> Any:
-        return self.function(inputs, **self.arguments)
+        self._filled = [word for word in ("mask", "training") if word in _argument_names(function)]
+
+    def call(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
+        given = {"mask": mask, "training": training}
+        filled = {word: given[word] for word in self._filled if word not in self.arguments}
+        return self.function(inputs, **filled, **self.arguments)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return self.mask(inputs, mask) if callable(self.mask) else self.mask

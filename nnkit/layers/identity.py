@@ -11,26 +11,14 @@ import torch
 from nnkit.errors import ArgumentError
 from nnkit.layer import Layer
 
-__all__ = ["Identity", "Masking", "SameShape", "is_nnkits"]
-
-
-def is_nnkits(layer: Layer) -> bool:
-    """Whether the class is from here: one a user derives may compute something else."""
-    return type(layer).__module__.startswith("nnkit.")
+__all__ = ["Identity", "Masking", "SameShape"]
 
 
 class SameShape(Layer):
-    """Base of layers whose output has the input's shape.
-
-    Running an operation only to see the shape of its result takes torch a second the first time.
-    """
+    """Base of layers whose output has the input's shape, and its mask."""
 
     supports_masking = True
-
-    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
-        if not is_nnkits(self):
-            return super().infer_output(inputs, **kwargs)
-        return inputs.new_empty(inputs.shape)
+    keeps_shape = True
 
 
 class Identity(Layer):

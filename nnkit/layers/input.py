@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from nnkit.errors import ArgumentError
-from nnkit.layer import Layer, intercept_modules
+from nnkit.layer import Layer
 from nnkit.naming import auto_name
 from nnkit.shapes import Shape
 from nnkit.symbolic import Node, SymbolicTensor, placeholder
 from nnkit.weights import to_dtype
+from nnkit.wrapper import intercept_modules
 
 __all__ = ["Input", "InputLayer"]
 
@@ -67,7 +69,8 @@ class InputLayer(Layer):
 def _size(label: str, size: Any) -> int | None:
     if size is None:
         return None
-    if isinstance(size, bool) or getattr(size, "ndim", 0) or not hasattr(size, "__index__") or int(size) < 0:
+    whole = hasattr(size, "__index__") and not isinstance(size, bool) and np.ndim(size) == 0
+    if not whole or int(size) < 0:
         raise ArgumentError(f"{label}: a size must be a whole number or None, got {size!r}.")
     return int(size)
 

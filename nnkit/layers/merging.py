@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from nnkit.errors import ArgumentError, ShapeError
-from nnkit.layer import Layer, like
-from nnkit.layers.identity import is_nnkits
+from nnkit.layer import Layer
+from nnkit.probing import like
 from nnkit.shapes import Shape, describe
 
 __all__ = [
@@ -80,8 +80,6 @@ class Merge(Layer):
         return functools.reduce(torch.logical_or, mask)
 
     def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
-        if not is_nnkits(self):
-            return super().infer_output(inputs, **kwargs)
         dtype = functools.reduce(torch.promote_types, [x.dtype for x in inputs])
         return inputs[0].new_empty(self.output_shape([x.shape for x in inputs]), dtype=dtype)
 
@@ -323,8 +321,6 @@ class Dot(Merge):
             )
 
     def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
-        if not is_nnkits(self):
-            return super().infer_output(inputs, **kwargs)
         self.check_shapes([tuple(x.shape) for x in inputs])
         shapes = [[*x.shape] for x in inputs]
         for shape, axis in zip(shapes, self._pair, strict=True):

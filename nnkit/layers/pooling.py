@@ -98,8 +98,19 @@ class _AveragePooling(_Pooling):
     """Base of AveragePooling1D, 2D and 3D."""
 
     def pool(self, x: torch.Tensor, padding: Any, partial: bool) -> torch.Tensor:
-        kernel = F.avg_pool3d if self.rank == 3 else F.avg_pool2d
-        return kernel(x, self._window, self._steps, padding, partial, False)
+        if self.rank == 3:
+            return self._pool_volume(x, padding or (0, 0, 0), partial)
+        return F.avg_pool2d(x, self._window, self._steps, padding, partial, False)
+
+    def _pool_volume(self, x: torch.Tensor, padding: Any, partial: bool) -> torch.Tensor:
+        # Slice by slice, then along the depth: torch's kernel for volumes copies what lies channels
+        # last, and refuses volumes smaller than the window.
+        (depth, *window), (down, *steps), (front, *pads) = self._window, self._steps, padding
+        slices = x.transpose(1, 2).flatten(0, 1)
+        slices = F.avg_pool2d(slices, window, steps, pads, partial, False)
+        x = torch.unflatten(slices, 0, (-1, x.shape[2])).transpose(1, 2)
+        rows = F.avg_pool2d(x.flatten(3), (depth, 1), (down, 1), (front, 0), partial, False)
+        return torch.unflatten(rows, 3, x.shape[3:])
 
 
 class MaxPooling1D(_MaxPooling):
@@ -206,9 +217,9 @@ class _GlobalMaxPooling(_GlobalPooling):
     """Base of GlobalMaxPooling1D, 2D and 3D."""
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        if not (inputs.requires_grad and torch.is_grad_enabled()):
+        # On a CPU the gradient of amax, which shares among equal values, takes five times longer.
+        if not (inputs.is_cpu and inputs.requires_grad and torch.is_grad_enabled()):
             return inputs.amax(self._axes, self.keepdims)
-        # The gradient of amax takes several times longer, as it shares among equal values.
         if self._last:
             x = inputs.flatten(1, -2).unsqueeze(1).movedim(-1, 1)
         else:

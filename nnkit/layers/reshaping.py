@@ -10,7 +10,6 @@ import torch.nn.functional as F
 
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
-from nnkit.layers.identity import is_nnkits
 from nnkit.shapes import axes, check, describe, one_of, positive, sizes
 
 __all__ = [
@@ -93,8 +92,7 @@ class Reshape(Layer):
 
     def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
         # Not by running it: free sizes may only fit the target once they are known.
-        own = is_nnkits(self)
-        return inputs.new_empty(self._sizes(inputs)) if own else super().infer_output(inputs)
+        return inputs.new_empty(self._sizes(inputs))
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         return inputs.reshape(self._sizes(inputs))
@@ -312,8 +310,6 @@ class _UpSampling(_Spatial):
         self.size: Any = self.factors if self.rank > 1 else self.factors[0]
 
     def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
-        if not is_nnkits(self):
-            return super().infer_output(inputs)
         found = [*inputs.shape]
         for axis, factor in enumerate(self.factors, 2 if self.first else 1):
             found[axis] *= factor

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from nnkit.errors import ArgumentError, ShapeError, unknown_name
-from nnkit.layer import Layer, as_layer
+from nnkit.layer import Layer
 from nnkit.shapes import describe, one_of
 from nnkit.tree import flatten, map_structure
+from nnkit.wrapper import as_layer
 
 __all__ = ["Bidirectional", "TimeDistributed", "Wrapper"]
 

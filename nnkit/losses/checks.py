@@ -78,15 +78,15 @@ def check_labels(loss: Any, y_true: Any, y_pred: Tensor) -> None:
     sparse = isinstance(loss, _SPARSE)
     if not sparse and not (isinstance(loss, TorchLoss) and loss._torch_name in CLASS_LOSSES):
         return
-    y_true = torch.as_tensor(y_true)
-    if not sparse and y_true.is_floating_point():
-        return
+    if not sparse and "float" in str(y_true.dtype):
+        return  # probabilities of classes
     classes = y_pred.size(loss._fn_kwargs.get("axis", -1) if sparse else -1)
-    if y_true.numel() and (y_true.min() < 0 or y_true.max() >= classes):
+    if len(y_true) and (y_true.min() < 0 or y_true.max() >= classes):
         ignored = getattr(loss, "ignore_class", None)
         if not sparse:
             ignored = getattr(loss.loss, "ignore_index", None)
-        _check_labels(loss.name, y_true, classes, ignored)
+        labels = y_true if isinstance(y_true, Tensor) else torch.tensor(y_true)
+        _check_labels(loss.name, labels, classes, ignored)
 
 
 def _check_nan(y_true: Tensor, y_pred: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -52,6 +53,11 @@ class Metric:
 
     # "up" when more is better, "down" when less is, None when a callback has to guess.
     _direction: str | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "update_state" in vars(cls):
+            cls.update_state = _with_values(cls.update_state)  # type: ignore[method-assign]  # wrapped
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         self.name = name or auto_name(type(self).__name__)
@@ -160,3 +166,16 @@ class Metric:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
+
+
+def _with_values(update: Callable[..., Any]) -> Callable[..., Any]:
+    """Skip what has no values: a layer may update a metric while its shapes are inferred."""
+
+    @functools.wraps(update)
+    def update_state(self: Metric, *args: Any, **kwargs: Any) -> Any:
+        for value in args:
+            if isinstance(value, Tensor) and value.is_meta:
+                return None
+        return update(self, *args, **kwargs)
+
+    return update_state

@@ -8,17 +8,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from nnkit.errors import GraphError, NotBuiltError, ShapeError, unknown_name
+from nnkit.conventions import adopt_lists
+from nnkit.errors import ArgumentError, GraphError, NotBuiltError, ShapeError, unknown_name
 from nnkit.graph import Graph
-from nnkit.layer import Layer, _adopt_lists, _attach_mask, _placeholders, as_layer
+from nnkit.layer import Layer
 from nnkit.layers.input import InputLayer
+from nnkit.masks import attach_mask
 from nnkit.naming import auto_name
+from nnkit.probing import placeholders
 from nnkit.saving import load_weights, save_weights
 from nnkit.shapes import describe
 from nnkit.summary import print_summary
-from nnkit.symbolic import Function, SymbolicTensor
+from nnkit.symbolic import Function, SymbolicTensor, record
 from nnkit.training.trainer import Trainer
 from nnkit.tree import flatten, map_structure
+from nnkit.wrapper import as_layer
 
 __all__ = ["Model"]
 
@@ -95,8 +99,8 @@ class Model(Trainer, Layer):
         """Make all weights for an input shape (batch axis included), by a symbolic call."""
         if self._graph is None:
             self.built = True
-            _adopt_lists(self)
-            self(_placeholders(input_shape))
+            adopt_lists(self)
+            self(placeholders(input_shape))
 
     def call(self, inputs: Any, *more: Any) -> Any:
         graph = self._graph
@@ -110,7 +114,7 @@ class Model(Trainer, Layer):
         outputs, masks = graph.run(self._modules, constants, tensors)
         if graph.has_masks:
             for output, mask in zip(flatten(outputs), masks, strict=True):
-                _attach_mask(output, mask)
+                attach_mask(output, mask)
         return outputs
 
     def _feed(self, inputs: Any) -> list[torch.Tensor]:
@@ -123,16 +127,26 @@ class Model(Trainer, Layer):
             keys = sorted(self._graph.inputs) if isinstance(self._graph.inputs, dict) else names  # type: ignore[union-attr]
             missing = [key for key in keys if key not in inputs]
             if missing:
-                raise unknown_name(f"input of {self.name!r}; needed is", missing[0], inputs)
+                raise ArgumentError(
+                    f"{self.label} takes inputs named {', '.join(keys)}, but received "
+                    f"{', '.join(map(str, inputs))}: {missing[0]!r} is missing."
+                )
             tensors = [inputs[key] for key in keys]
         else:
             tensors = flatten(inputs)
         if len(tensors) != len(doors):
             raise ShapeError(
-                f"{self.label} takes {len(doors)} inputs "
+                f"{self.label} takes {len(doors)} input{'s' * (len(doors) > 1)} "
                 f"({', '.join(door.name for door in doors)}) but received {len(tensors)}."
             )
         return [door(tensor, self) for door, tensor in zip(doors, tensors, strict=True)]
+
+    def _call_symbolic(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        outputs = super()._call_symbolic(args, kwargs)
+        for tensor in flatten(outputs):
+            if type(tensor) is SymbolicTensor and hasattr(tensor.probes[0], "_keras_mask"):
+                attach_mask(tensor, record(Function(_output_mask), (tensor,), {}))
+        return outputs
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The outputs' masks are part of the graph; a caller of the graph reads them off."""
@@ -147,7 +161,7 @@ class Model(Trainer, Layer):
     @property
     def layers(self) -> list[Layer]:
         """The layers at the top, in Keras's order; torch modules come in their wrappers."""
-        _adopt_lists(self)
+        adopt_lists(self)
         found: list[Layer] = []
         for child in self._modules.values():
             if isinstance(child, (nn.ModuleList, nn.ModuleDict)):
@@ -171,6 +185,8 @@ class Model(Trainer, Layer):
         for layer in self.layers:
             if layer.name == name:
                 return layer
+        if name is None:
+            raise ArgumentError("get_layer needs a name or an index.")
         raise unknown_name(f"layer of {self.name!r}", name, (layer.name for layer in self.layers))
 
     @property
@@ -274,7 +290,7 @@ class _door:  # noqa: N801 - made once, called like a function
 
     def __call__(self, value: Any, model: Model) -> torch.Tensor:
         if not isinstance(value, torch.Tensor):
-            value = torch.as_tensor(value)
+            value = self._tensor(value, model)
         if value.ndim != len(self.shape):
             value = self._with_rank(value)
         fits = value.ndim == len(self.shape)
@@ -288,6 +304,15 @@ class _door:  # noqa: N801 - made once, called like a function
                 f"received {describe(tuple(sizes))}. {self._advice(tuple(sizes))}"
             )
         return value if value.dtype is self.dtype else value.to(self.dtype)
+
+    def _tensor(self, value: Any, model: Model) -> torch.Tensor:
+        try:
+            return torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ArgumentError(
+                f"{model.label} needs an array or tensor of numbers at its input {self.name!r}, "
+                f"got {type(value).__name__}."
+            ) from error
 
     def _with_rank(self, value: torch.Tensor) -> torch.Tensor:
         """Keras's courtesy: a last axis of size 1 may be missing or too much."""
@@ -303,6 +328,11 @@ class _door:  # noqa: N801 - made once, called like a function
         if len(sizes) == 4 and len(self.shape) == 4 and sizes[1] == self.shape[-1]:
             return "The channels seem to come first: permute them to the end, x.movedim(1, -1)."
         return "Reshape the data, or change the Input's shape."
+
+
+def _output_mask(output: torch.Tensor) -> Any:
+    """The mask that an inner model left on its output."""
+    return getattr(output, "_keras_mask", None)
 
 
 def _shapes(tree: Any) -> Any:

@@ -7,12 +7,13 @@ from typing import Any
 
 from torch import nn
 
-from nnkit.errors import ArgumentError, GraphError
+from nnkit.errors import ArgumentError, GraphError, NotBuiltError
 from nnkit.graph import Graph
-from nnkit.layer import Layer, as_layer
+from nnkit.layer import Layer
 from nnkit.layers.input import InputLayer
 from nnkit.models.model import Model, _bare
 from nnkit.symbolic import SymbolicTensor
+from nnkit.wrapper import as_layer
 
 __all__ = ["Sequential"]
 
@@ -37,6 +38,8 @@ class Sequential(Model):
         self._stack: list[Layer] = []
         self._entrance: InputLayer | None = None
         self._tip: Any = None
+        if isinstance(layers, (nn.Module, SymbolicTensor)):
+            raise ArgumentError(f"Sequential takes a list of layers: [{layers!r}].")
         for layer in layers or ():
             self.add(layer, rebuild=False)
         self._finish()
@@ -53,6 +56,10 @@ class Sequential(Model):
             raise ArgumentError(f"{layer.__name__} is a class: write {layer.__name__}(...).")
         if not isinstance(layer, nn.Module):
             advice = "Wrap a function in Lambda(...)." if callable(layer) else "Give a layer."
+            if isinstance(layer, str):
+                advice = f"Write Activation({layer!r})."
+            if isinstance(layer, SymbolicTensor):
+                advice = "Give the layer itself, not its output, or use Model(inputs, outputs)."
             raise ArgumentError(f"Sequential cannot add {layer!r}. {advice}")
         if isinstance(layer, InputLayer):
             if self._entrance is not None or self._stack:
@@ -130,6 +137,8 @@ class Sequential(Model):
     def call(self, inputs: Any) -> Any:
         if self._graph is None:
             self._finish()
+        if not self._stack:
+            raise NotBuiltError(f"{self.label} has no layers. Add some with .add(layer).")
         return super().call(inputs)
 
     @property

@@ -21,12 +21,13 @@ import torch
 from torch import nn
 
 from nnkit.errors import FileError
-from nnkit.layer import Layer, TorchModuleWrapper
+from nnkit.layer import Layer
 from nnkit.layers.recurrent_base import Recurrent
 from nnkit.layouts import SAME
 from nnkit.naming import to_snake_case
 from nnkit.saving.weights import Place, Stored
 from nnkit.weights import Weight, WeightOwner
+from nnkit.wrapper import TorchModuleWrapper
 
 __all__ = ["opened", "places", "write"]
 

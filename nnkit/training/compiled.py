@@ -17,7 +17,8 @@ from nnkit.metrics import Mean, Metric
 from nnkit.optimizers import Optimizer
 from nnkit.training import step
 from nnkit.training.objective import Metrics, Objective
-from nnkit.tree import flatten
+from nnkit.tree import flatten, map_structure
+from nnkit.weights import WeightOwner
 
 __all__ = ["Compiled"]
 
@@ -26,13 +27,17 @@ class Compiled:
     """The half of a trainable model that knows what to optimize; `Trainer` is the other half."""
 
     optimizer: Any
+    built: bool
+    training: bool
     stop_training: bool
+    stop_evaluating: bool
+    stop_predicting: bool
     _objective: Any
 
     def _init_trainer(self) -> None:
         self.optimizer = None
         self.compiled = False
-        self.stop_training = False
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self.history: History | None = None
         self._objective = None
         self._loss_tracker = Mean(name="loss")
@@ -42,7 +47,7 @@ class Compiled:
         kind = type(self)
         self._own_compute_loss = kind.compute_loss is not Compiled.compute_loss
         self._own_compute_metrics = kind.compute_metrics is not Compiled.compute_metrics
-        self._logs: dict[str, Any] = {}
+        self._labels_to_check: list[Any] = []
 
     # -- compile -------------------------------------------------------------------------------
 
@@ -84,7 +89,7 @@ class Compiled:
         self._objective = Objective(loss, loss_weights, metrics, weighted_metrics)
         self.loss = None if isinstance(loss, nn.Module) else loss
         self.compiled = True
-        self._ready = False
+        self._ready = self._checked = self._loss_seen = False
         self._loss_tracker.reset_state()
 
     def _need_compiled(self, method: str) -> None:
@@ -98,13 +103,13 @@ class Compiled:
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Train on one batch: (x, y) or (x, y, sample_weight). Returns the logs."""
-        step.update(self, data)
-        return self.get_metrics_result()
+        logs = step.update(self, data)
+        return self.get_metrics_result() if logs is None else logs
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Evaluate one batch. Returns the logs."""
-        step.test(self, data)
-        return self.get_metrics_result()
+        logs = step.test(self, data)
+        return self.get_metrics_result() if logs is None else logs
 
     def predict_step(self, data: Any) -> Any:
         """The outputs for one batch."""
@@ -123,9 +128,15 @@ class Compiled:
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Take a batch into the compiled metrics and return all results by name."""
-        compiled = self._objective.compiled_metrics
-        if self._objective.has_metrics:
-            compiled.update_state(y, y_pred, sample_weight)
+        objective = self._objective
+        if not objective.ready:
+            objective.prepare(y, y_pred, self._names_of_outputs())
+        if objective.has_metrics:
+            objective.compiled_metrics.update(
+                objective.targets(y, y_pred),
+                objective.flat(y_pred),
+                objective.weights(sample_weight),
+            )
         return self.get_metrics_result()
 
     def _call_compute_loss(self, x: Any, y: Any, y_pred: Any, weight: Any, training: bool) -> Any:
@@ -145,9 +156,14 @@ class Compiled:
                 found.append(self._objective.compiled_metrics)
             found.extend(t for t in self._objective.trackers if t is not None)
         for module in self.modules():  # type: ignore[attr-defined]
+            if module is not self and isinstance(module, Compiled):
+                continue  # the metrics of a model inside belong to its own fit
             for name, value in vars(module).items():
-                if isinstance(value, Metric) and name != "_loss_tracker" and value not in found:
-                    found.append(value)
+                if name == "_loss_tracker":
+                    continue
+                items = value.values() if isinstance(value, dict) else value
+                items = items if isinstance(value, (dict, list, tuple)) else [value]
+                found += [m for m in items if isinstance(m, Metric) and m not in found]
         return found
 
     @property
@@ -172,8 +188,10 @@ class Compiled:
         names: list[str] = []
         for metric in self.metrics:
             compiled = isinstance(metric, Metrics)
-            names += list(metric._logged) if compiled else [metric.name]  # type: ignore[attr-defined]
-        ordered = [logs[name] for name in names if name in logs]
+            # Keras knows the metrics of several outputs by their bare names here, finds none of
+            # them in the logs, and gives them in alphabetical order at the end.
+            names += [m.name for m in metric.metrics] if compiled else [metric.name]  # type: ignore[attr-defined]
+        ordered = [logs[name] for name in dict.fromkeys(names) if name in logs]
         ordered += [logs[name] for name in sorted(logs) if name not in names]
         return ordered[0] if len(ordered) == 1 else ordered
 
@@ -181,40 +199,46 @@ class Compiled:
 
     def _get_ready(self, x: Any) -> None:
         """At the first batch: build the model, then the optimizer for its parameters."""
-        model: Any = self
-        if not model.built or not list(model.parameters()):
-            was = model.training
-            model.eval()
-            with torch.no_grad():
-                model(x)
-            model.train(was)
-            model.to(flatten(x)[0].device)
         self._ready = True
+        if not self.built:
+            self._make_weights(x)
         self._collect_parameters()
+
+    def _make_weights(self, x: Any) -> None:
+        # On the CPU, where the same seed gives the same weights whatever the device is. Two
+        # samples, because of code that squeezes an axis of size 1.
+        model: Any = self
+        first = next(leaf for leaf in flatten(x) if leaf is not None)
+        was = model.training
+        model.eval()
+        with torch.no_grad():
+            model(map_structure(lambda leaf: leaf if leaf is None else leaf[:2].cpu(), x))
+        model.train(was)
+        model.to(first.device)
 
     def _collect_parameters(self) -> None:
         model: Any = self
         weights = [w for w in model.collect(lambda o: o._trainable) if w.tensor.requires_grad]
         parameters = [weight.tensor for weight in weights]
         self._regularized = any(weight.regularizer is not None for weight in weights)
-        same = len(parameters) == len(self._parameters_to_train) and all(
-            a is b for a, b in zip(parameters, self._parameters_to_train, strict=True)
-        )
         self._parameters_to_train = parameters
         optimizer = self.optimizer
-        if self._optimizer_factory is not None:
-            if not same or optimizer is self._optimizer_factory:
-                self.optimizer = self._optimizer_factory.build(parameters)
-        elif isinstance(optimizer, Optimizer):
-            optimizer.build(parameters, names=[weight.name for weight in weights])
+        if not parameters or optimizer is None:
+            return
+        if isinstance(optimizer, Optimizer):
+            names = _paths(model)
+            optimizer.build(parameters, names=[names.get(id(w.tensor), w.name) for w in weights])
             optimizer.after_step = [_constrain(w) for w in weights if w.constraint is not None]
-        elif parameters:
-            held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-            if not held & {id(p) for p in parameters}:
-                raise ArgumentError(
-                    f"The {type(optimizer).__name__} given to compile holds none of the model's "
-                    f"parameters. Make it after the model is built, or give its class."
-                )
+        elif self._optimizer_factory is not None:
+            if not _held(optimizer).issuperset(map(id, parameters)):
+                # Frozen parameters too: torch skips them until they are trained.
+                every = [p for p in model.parameters() if type(p) is nn.Parameter]
+                self.optimizer = self._optimizer_factory.build(every)
+        elif _held(optimizer).isdisjoint(map(id, parameters)):
+            raise ArgumentError(
+                f"The {type(optimizer).__name__} given to compile holds none of the model's "
+                f"parameters. Make it after the model is built, or give its class."
+            )
 
     def _names_of_outputs(self) -> list[str] | None:
         model: Any = self
@@ -228,6 +252,17 @@ class Compiled:
         if first is not None and first.device != device:
             model.to(device)
         return device
+
+
+def _paths(model: Any) -> dict[int, str]:
+    """Keras's names with their layers, "dense/kernel", by the identity of the parameter."""
+    owners = [module for module in model.modules() if isinstance(module, WeightOwner)]
+    return {id(w.tensor): f"{o.name}/{w.name}" for o in owners for w in o._own()}
+
+
+def _held(optimizer: Any) -> set[int]:
+    groups = getattr(optimizer, "param_groups", ())
+    return {id(parameter) for group in groups for parameter in group["params"]}
 
 
 def _constrain(weight: Any) -> Callable[[], None]:

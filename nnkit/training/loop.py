@@ -29,33 +29,35 @@ def run_epoch(
     step: Callable[[Any], Any],
     callbacks: CallbackList,
     kind: str,
-) -> Any:
+) -> tuple[int, Any]:
     """Do `step` for each batch, with the batch hooks that somebody listens to.
 
     Args:
-        model: whose stop_training ends the epoch, and whose metrics the hooks are given.
+        model: whose stop_training (stop_evaluating, stop_predicting) ends the epoch, and whose
+            metrics the hooks are given.
         batches: what to go through.
         step: does the work; what it returns, if anything, are the logs.
         callbacks: hears of each batch.
         kind: "train", "test" or "predict", for the names of the hooks.
 
-    Returns: what the last step returned.
+    Returns: the number of batches, and what the last step returned.
     """
     begin = getattr(callbacks, f"on_{kind}_batch_begin")
     end = getattr(callbacks, f"on_{kind}_batch_end")
     begin = begin if getattr(callbacks, f"needs_{kind}_batch_begin") else None
     end = end if getattr(callbacks, f"needs_{kind}_batch_end") else None
-    training = kind == "train"
-    result = None
-    for index, data in enumerate(batches):
+    stop = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}[kind]
+    count, result = 0, None
+    for data in batches:
         if begin is not None:
-            begin(index)
+            begin(count)
         result = step(data)
         if end is not None:
-            end(index, _logs(model, kind, result))
-        if training and model.stop_training:
+            end(count, _logs(model, kind, result))
+        count += 1
+        if getattr(model, stop):
             break
-    return result
+    return count, result
 
 
 def _logs(model: Any, kind: str, result: Any) -> Any:

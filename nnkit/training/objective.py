@@ -6,6 +6,7 @@ import numbers
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from nnkit import losses as losses_module
@@ -187,7 +188,8 @@ class Objective:
                 for name, loss in zip(self.names, self.losses, strict=True)
             ]
         else:
-            self.losses = self.factors = self.trackers = [None] * len(self.names)
+            nothing = [None] * len(self.names)
+            self.losses, self.factors, self.trackers = nothing, [*nothing], [*nothing]
         if self.has_metrics and y is not None and not self.compiled_metrics.built:
             self.compiled_metrics.build(self.targets(y, y_pred), self.flat(y_pred), self.names)
         self.ready = True
@@ -253,6 +255,19 @@ class Objective:
             if one is not None and target is not None:
                 losses_module.check_targets(one, target, output)
 
+    def check_labels(self, y: Any, y_pred: Any) -> None:
+        """Look once through the class numbers of all samples, if they are in memory."""
+        y = y.to_numpy() if hasattr(y, "to_numpy") else y
+        if all(map(_is_array, flatten(y))):
+            targets = self.targets(y, y_pred) if not _is_array(y) else [y]
+            for one, target, output in zip(self.losses, targets, self.flat(y_pred), strict=True):
+                if one is not None:
+                    losses_module.check_labels(one, target, output)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, torch.Tensor))
+
 
 _BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 
@@ -271,7 +286,9 @@ def _loss(asked: Any, target: Any, output: Any, name: str) -> Any:
 
 def _metric(asked: Any, target: Any, output: Any, name: str) -> Metric:
     if target is None:
-        raise DataError(f"The output {name!r} has the metric {asked!r}, but y has no targets for it.")
+        raise DataError(
+            f"The output {name!r} has the metric {asked!r}, but y has no targets for it."
+        )
     return metrics_module.resolve(asked, tuple(target.shape), tuple(output.shape))
 
 

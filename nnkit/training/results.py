@@ -43,7 +43,7 @@ class Collector:
 
     def add(self, outputs: Any) -> None:
         """Take the outputs of one batch, nested as the model nests them."""
-        arrays = [leaf.detach().cpu().numpy() for leaf in flatten(outputs)]
+        arrays = [_on_host(leaf) for leaf in flatten(outputs)]
         if not self._parts:
             self._nesting = outputs
             self._parts = [[] for _ in arrays]
@@ -59,10 +59,17 @@ class Collector:
 
     def result(self) -> Any:
         """The arrays of all batches, nested as the outputs were."""
-        joined = iter([part[0] if len(part) == 1 else np.concatenate(part) for part in self._parts])
+        # A copy even of one part: it may share its memory with the input or a weight.
+        joined = [
+            part[0].copy() if len(part) == 1 else np.concatenate(part) for part in self._parts
+        ]
         if isinstance(self._nesting, torch.Tensor):
-            return next(joined)
-        if isinstance(self._nesting, dict):
-            by_name = {key: next(joined) for key in sorted(self._nesting)}
-            return {key: by_name[key] for key in self._nesting}
-        return map_structure(lambda _: next(joined), self._nesting)
+            return joined[0]
+        whole = dict(zip(map(id, flatten(self._nesting)), joined, strict=True))
+        return map_structure(lambda leaf: whole[id(leaf)], self._nesting)
+
+
+def _on_host(tensor: torch.Tensor) -> np.ndarray:
+    tensor = tensor.detach().cpu()
+    # NumPy has no bfloat16.
+    return tensor.float().numpy() if tensor.dtype is torch.bfloat16 else tensor.numpy()

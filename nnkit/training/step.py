@@ -17,7 +17,7 @@ from nnkit.errors import DataError, NotCompiledError
 from nnkit.optimizers import Optimizer
 from nnkit.training.objective import batch_size_of
 
-__all__ = ["predict", "test", "update"]
+__all__ = ["minimize", "predict", "test", "total_loss", "update"]
 
 _keep_logits = keep_logits()
 
@@ -49,7 +49,7 @@ def minimize(model: Any, loss: torch.Tensor) -> None:
         grads = torch.autograd.grad(loss, model._parameters_to_train, allow_unused=True)
         optimizer.apply(grads)
     else:
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 

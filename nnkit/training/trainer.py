@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from nnkit.callbacks import CallbackList, History
 from nnkit.data import make_batches, split_validation, takes_batch_size, unpack_x_y_sample_weight
-from nnkit.errors import ArgumentError, DataError
+from nnkit.errors import ArgumentError, DataError, NotBuiltError, NotCompiledError
 from nnkit.optimizers import Optimizer
 from nnkit.symbolic import SymbolicTensor
 from nnkit.training import step
@@ -70,8 +71,15 @@ class Trainer(Compiled):
         Raises: NotCompiledError, DataError, ArgumentError or ShapeError, at the first batch.
         """
         self._need_compiled("fit")
-        if not isinstance(epochs, int) or epochs < 0:
-            raise ArgumentError(f"fit: epochs must be a whole number, got {epochs!r}.")
+        for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
+            if not isinstance(value, (int, np.integer)) or value < 0:
+                raise ArgumentError(f"fit: {name} must be a whole number >= 0, got {value!r}.")
+        if self.optimizer is None and self._own_step("train_step") is None:
+            raise NotCompiledError(
+                f"{self.label} was compiled without an optimizer, so it can only be "  # type: ignore[attr-defined]
+                f"evaluated. Call compile(optimizer='adam', loss=...)."
+            )
+        _check_frequency(validation_freq)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split_validation(
                 x, y, sample_weight, validation_split
@@ -82,15 +90,14 @@ class Trainer(Compiled):
             x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, steps=steps_per_epoch,
             class_weight=class_weight, device=device, name="fit",
         )  # fmt: skip
-        if epochs - initial_epoch > 1 and steps_per_epoch is None and not batches.restartable:
-            raise ArgumentError(
-                f"fit: x is a Python iterator, which can be read once, but {epochs} epochs were "
-                f"asked for. Give steps_per_epoch=."
-            )
+        if epochs - initial_epoch > 1 and steps_per_epoch is None:
+            _refuse_one_pass(batches, "x", epochs, "steps_per_epoch")
         validation = None
         if validation_data is not None:
             size = (validation_batch_size, batch_size)
             validation = self._validation(validation_data, size, validation_steps, device)
+            if epochs - initial_epoch > 1 and validation_steps is None:
+                _refuse_one_pass(validation, "validation_data", epochs, "validation_steps")
         params = {"epochs": epochs, "steps": batches.steps, "verbose": _level(verbose)}
         if validation is not None and validation_freq != 1:
             params["validation_freq"] = validation_freq
@@ -100,16 +107,21 @@ class Trainer(Compiled):
         )  # fmt: skip
         self.stop_training = False
         self._checked = self._loss_seen = False
-        self._check_all_labels = (y,)
+        self._labels_to_check = [y]
+        if isinstance(validation_data, (tuple, list)):
+            self._labels_to_check += validation_data[1:2]
         logs: dict[str, Any] = {}
         try:
             calls.on_train_begin()
             for epoch in range(initial_epoch, epochs):
                 logs = self._one_epoch(epoch, batches, calls)
+                if not logs:  # the data has come to its end, and said so
+                    break
                 if validation is not None and _due(epoch, validation_freq):
                     self._loss_seen = True
                     found = self._run_test(validation, calls)
                     logs.update({f"val_{name}": value for name, value in found.items()})
+                    logs = dict(sorted(logs.items()))
                 calls.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
@@ -117,6 +129,7 @@ class Trainer(Compiled):
             warnings.warn("fit was interrupted; the model keeps what it has learned.", stacklevel=2)
         finally:
             self.eval()  # type: ignore[attr-defined]
+            self._labels_to_check = []
             calls.close()
         if isinstance(self.optimizer, Optimizer):
             self.optimizer.finalize_variable_values(self._parameters_to_train)
@@ -130,11 +143,17 @@ class Trainer(Compiled):
         if self._ready:
             self._collect_parameters()
         own = self._own_step("train_step")
-        done = run_epoch(
+        count, done = run_epoch(
             self, batches, own or (lambda data: step.update(self, data)), calls, "train"
         )
         self.eval()  # type: ignore[attr-defined]
-        logs = plain_logs(self._final_logs(done) if own else self.get_metrics_result())
+        if not own and count and not self._parameters_to_train:
+            warnings.warn(
+                f"No weight of {self.label} is trainable, so fit changes nothing. "  # type: ignore[attr-defined]
+                f"Set model.trainable = True, or that of some layers.",
+                stacklevel=3,
+            )
+        logs = self._final_logs("train_step", done, own) if count else {}
         loss = logs.get("loss")
         if isinstance(loss, float) and not np.isfinite(loss):
             warnings.warn(
@@ -152,23 +171,31 @@ class Trainer(Compiled):
 
         def run(data: Any) -> Any:
             if not self._ready:
-                self._get_ready(unpack_x_y_sample_weight(data)[0])
-            return method(data)
+                with suppress(NotBuiltError):  # a model of models need not have a `call`
+                    self._get_ready(unpack_x_y_sample_weight(data)[0])
+            with torch.set_grad_enabled(name == "train_step"):
+                return method(data)
 
         return run
 
-    def _final_logs(self, logs: Any) -> dict[str, Any]:
-        """What a train_step returned; the metrics' own results where these are what it names."""
+    def _final_logs(self, name: str, logs: Any, own: Any) -> dict[str, Any]:
+        """What a step returned; the metrics' own results where these are what it names."""
+        if logs is None and not own:
+            return plain_logs(self.get_metrics_result())
         if not isinstance(logs, dict):
             raise ArgumentError(
-                f"train_step must return a dict of logs, got {type(logs).__name__}. "
+                f"{name} must return a dict of logs, got {type(logs).__name__}. "
                 f"Write: return {{'loss': loss}}."
             )
         flat: dict[str, Any] = {}
         for name, value in logs.items():
             flat.update(value if isinstance(value, dict) else {name: value})
         results = self.get_metrics_result()
-        return results if set(results) == set(flat) else flat
+        if set(results) != set(flat):
+            return plain_logs(flat)
+        if own and "loss" in flat and not bool(self._loss_tracker.count):
+            results["loss"] = flat["loss"]  # a step of torch's kind, which updates no metric
+        return plain_logs(results)
 
     def _validation(self, data: Any, sizes: Any, steps: int | None, device: Any) -> Any:
         x, y, weight = data, None, None
@@ -207,10 +234,11 @@ class Trainer(Compiled):
         )  # fmt: skip
         calls = self._calls(callbacks, batches, verbose)
         self._checked = False
-        self._check_all_labels = (y,)
+        self._labels_to_check = [y]
         try:
             logs = self._run_test(batches, calls)
         finally:
+            self._labels_to_check = []
             calls.close()
         return logs if return_dict else self._in_order(logs)
 
@@ -220,14 +248,15 @@ class Trainer(Compiled):
         self.eval()  # type: ignore[attr-defined]
         own = self._own_step("test_step")
 
-        def test(data: Any) -> None:
+        def test(data: Any) -> Any:
             if not self._ready:
                 self._get_ready(unpack_x_y_sample_weight(data)[0])
-            step.test(self, data)
+            return step.test(self, data)
 
+        self.stop_evaluating = False
         calls.on_test_begin()
-        done = run_epoch(self, batches, own or test, calls, "test")
-        logs = plain_logs(self._final_logs(done) if own else self.get_metrics_result())
+        count, done = run_epoch(self, batches, own or test, calls, "test")
+        logs = self._final_logs("test_step", done, own) if count else {}
         calls.on_test_end(logs)
         return logs
 
@@ -252,11 +281,11 @@ class Trainer(Compiled):
             only = one_batch(x, batch_size, device)
             if only is not None:
                 outputs = step.predict(self, (only,))
-                if isinstance(outputs, torch.Tensor):
-                    return outputs.cpu().numpy()
                 return Collector.of(outputs)
         batches = make_batches(x, batch_size=batch_size, steps=steps, device=device, name="predict")
-        work = self.predict_step if own else (lambda data: step.predict(self, data))
+        work = (
+            torch.no_grad()(self.predict_step) if own else (lambda data: step.predict(self, data))
+        )
         collector = Collector(batches.steps)
 
         def run(data: Any) -> Any:
@@ -269,6 +298,7 @@ class Trainer(Compiled):
                 run(data)
             return collector.result()
         calls = self._calls(callbacks, batches, verbose)
+        self.stop_predicting = False
         try:
             calls.on_predict_begin()
             run_epoch(self, batches, run, calls, "predict")
@@ -292,37 +322,41 @@ class Trainer(Compiled):
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None,
         return_dict: bool = False,
     ) -> Any:  # fmt: skip
-        """Update once on this batch; returns the running loss and metrics (see reset_metrics)."""
+        """Update once on this batch; returns its loss and metrics, as evaluate does."""
         self._need_compiled("train_on_batch")
         data = self._single(x, y, sample_weight, class_weight)
+        self.reset_metrics()
         self.train()  # type: ignore[attr-defined]
         own = self._own_step("train_step")
+        if self._ready:
+            self._collect_parameters()
         try:
             logs = own(data) if own else step.update(self, data)
         finally:
             self.eval()  # type: ignore[attr-defined]
-        logs = plain_logs(self._final_logs(logs) if own else self.get_metrics_result())
+        logs = self._final_logs("train_step", logs, own)
         return logs if return_dict else self._in_order(logs)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Take this batch into the running loss and metrics and return them."""
+        """The loss and metrics on this batch."""
         self._need_compiled("test_on_batch")
         data = self._single(x, y, sample_weight, None)
+        self.reset_metrics()
+        self.eval()  # type: ignore[attr-defined]
         own = self._own_step("test_step")
-        if not self._ready:
+        if not self._ready and not own:
             self._get_ready(data[0])
         logs = own(data) if own else step.test(self, data)
-        logs = plain_logs(self._final_logs(logs) if own else self.get_metrics_result())
+        logs = self._final_logs("test_step", logs, own)
         return logs if return_dict else self._in_order(logs)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for this batch, as NumPy arrays."""
-        collector = Collector(1)
         self.eval()  # type: ignore[attr-defined]
-        collector.add(self.predict_step(self._single(x, None, None, None)))
-        return collector.result()
+        with torch.no_grad():
+            return Collector.of(self.predict_step(self._single(x, None, None, None)))
 
     def _single(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> Any:
         batches = make_batches(
@@ -334,8 +368,13 @@ class Trainer(Compiled):
     def _check_targets_given(self, method: str, x: Any, y: Any) -> None:
         if isinstance(x, SymbolicTensor):
             raise ArgumentError(f"{method} needs data, but x is a symbolic tensor.")
+        if x is None:
+            raise DataError(
+                f"{method}: x is None. Give arrays, tensors, a DataLoader or a generator."
+            )
         arrays = isinstance(x, (np.ndarray, torch.Tensor))
-        own = self._own_step("train_step") is not None or self._own_compute_loss
+        mine = "test_step" if method == "evaluate" else "train_step"
+        own = self._own_step(mine) is not None or self._own_compute_loss
         if arrays and y is None and self._objective.has_loss and not own:
             raise DataError(
                 f"{method} was given x but no y, and {self.label} was compiled with a loss. "  # type: ignore[attr-defined]
@@ -349,6 +388,23 @@ def _level(verbose: str | int) -> int:
     if verbose not in (0, 1, 2):
         raise ArgumentError(f"verbose must be 0, 1, 2 or 'auto', got {verbose!r}.")
     return int(verbose)
+
+
+def _refuse_one_pass(batches: Any, what: str, epochs: int, argument: str) -> None:
+    if not batches.restartable:
+        raise ArgumentError(
+            f"fit: {what} is a Python iterator, which can be read once, but {epochs} epochs were "
+            f"asked for. Give {argument}=."
+        )
+
+
+def _check_frequency(value: Any) -> None:
+    if isinstance(value, int) and value >= 1:
+        return
+    if isinstance(value, int) or not hasattr(value, "__contains__"):
+        raise ArgumentError(
+            f"validation_freq must be a whole number >= 1 or a list of epochs, got {value!r}."
+        )
 
 
 def _due(epoch: int, frequency: Any) -> bool:

@@ -136,3 +136,21 @@ def test_module_life(layer: Layer) -> None:
     again(x)
     again.set_weights(layer.get_weights())
     torch.testing.assert_close(again(x), expected)
+
+
+def test_lambda_fills_mask_and_training() -> None:
+    layer = Lambda(lambda x, training, mask=None: x * (2 if training else 3))
+    assert layer(torch.ones(1, 2)).tolist() == [[3.0, 3.0]]
+    assert layer(torch.ones(1, 2), training=True).tolist() == [[2.0, 2.0]]
+
+
+def test_lambda_config_makes_the_same_layer() -> None:
+    layer = Lambda(torch.neg, name="minus")
+    again = Lambda.from_config(layer.get_config())
+    assert again.name == "minus"
+    assert again(torch.ones(1)).tolist() == [-1.0]
+
+
+def test_lambda_needs_a_function() -> None:
+    with pytest.raises(ArgumentError, match="needs a function of a tensor, got 'neg'"):
+        Lambda("neg")

@@ -63,9 +63,10 @@ def compare_layer(
     arrays = [_data(s, dtype, i, high) for i, s in enumerate(shapes)]
     if data is not None:
         arrays = data if several else [data]
-    make = lambda: {
-        k: v() if callable(v) and getattr(v, "fresh", False) else v for k, v in arguments.items()
-    }  # noqa: E731
+
+    def make() -> dict[str, Any]:
+        return {k: v() if getattr(v, "fresh", False) else v for k, v in arguments.items()}
+
     keras_layer, layer = theirs(**make()), kind(**make())
     floats = dtype.startswith("float")
     inputs = [[torch.tensor(a, requires_grad=floats) for a in arrays] for _ in range(2)]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nnkit.layers import convolution as ours
+from nnkit.layers import convolution_transpose, separable
 from tests.parity.compare import compare_layer
 
 # Keras's own get_weights() warns about NumPy 2.
@@ -103,3 +104,94 @@ def test_free_sizes(rank: int, arguments: dict[str, Any], wanted: tuple[int | No
 @pytest.mark.parametrize("size", [1, 28])
 def test_common_images(size: int, channels: int) -> None:
     check(2, {"kernel_size": 3, "padding": "same"}, shape=(3, size, size, channels))
+
+
+def transposed(rank: int, arguments: dict[str, Any], **more: Any) -> None:
+    shape = more.pop("shape", {1: (2, 5, 4), 2: (2, 5, 4, 3), 3: (2, 3, 4, 2, 3)}[rank])
+    kind = getattr(convolution_transpose, f"Conv{rank}DTranspose")
+    compare_layer(kind, {"filters": 3, **arguments}, shape, **more)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("kernel_size", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("strides", [1, 2, 3, 4])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_transposed_windows(rank: int, strides: int, kernel_size: int, padding: str) -> None:
+    transposed(rank, {"kernel_size": kernel_size, "strides": strides, "padding": padding})
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("kernel_size", [2, 3, 5])
+@pytest.mark.parametrize(("strides", "output_padding"), [(1, 0), (2, 0), (2, 1), (3, 1), (3, 2)])
+def test_output_padding(strides: int, output_padding: int, kernel_size: int, padding: str) -> None:
+    transposed(
+        2,
+        {
+            "kernel_size": kernel_size,
+            "strides": strides,
+            "padding": padding,
+            "output_padding": output_padding,
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("rank", "arguments"),
+    [
+        (1, {"kernel_size": 3, "dilation_rate": 2}),
+        (2, {"kernel_size": (2, 3), "dilation_rate": (2, 3), "padding": "same"}),
+        (2, {"kernel_size": (4, 3), "strides": (2, 3), "activation": "relu"}),
+        (2, {"kernel_size": 3, "use_bias": False, "kernel_regularizer": "l2"}),
+    ],
+    ids=str,
+)
+def test_transposed_arguments(rank: int, arguments: dict[str, Any]) -> None:
+    transposed(rank, arguments)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_transposed_channels_first(rank: int) -> None:
+    arguments = {"kernel_size": 3, "strides": 2, "padding": "same", "data_format": "channels_first"}
+    transposed(rank, arguments, shape=(2, 3, *(4, 5, 2)[:rank]))
+
+
+def test_transposed_free_sizes() -> None:
+    arguments = {"kernel_size": 3, "strides": 2, "padding": "same"}
+    transposed(2, arguments, symbolic=(None, None, 3))
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"kernel_size": 3},
+        {"kernel_size": 2, "strides": 2},
+        {"kernel_size": 3, "dilation_rate": 2},
+        {"kernel_size": 3, "depth_multiplier": 3, "activation": "relu"},
+        {"kernel_size": 3, "use_bias": False, "depthwise_regularizer": "l2"},
+        {"kernel_size": 3, "depthwise_constraint": "unit_norm", "depth_multiplier": 2},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["Depthwise", "Separable"])
+@pytest.mark.parametrize("rank", [1, 2])
+def test_depthwise(rank: int, kind: str, arguments: dict[str, Any], padding: str) -> None:
+    arguments = {**arguments, "padding": padding}
+    if kind == "Separable":
+        arguments["filters"] = 5
+    compare_layer(getattr(separable, f"{kind}Conv{rank}D"), arguments, SHAPES[rank])
+
+
+@pytest.mark.parametrize("kind", ["Depthwise", "Separable"])
+@pytest.mark.parametrize("rank", [1, 2])
+def test_depthwise_channels_first(rank: int, kind: str) -> None:
+    arguments = {"kernel_size": 3, "strides": 2, "padding": "same", "data_format": "channels_first"}
+    if kind == "Separable":
+        arguments["filters"] = 5
+    layer = getattr(separable, f"{kind}Conv{rank}D")
+    compare_layer(layer, arguments, (2, 4, *(9, 8)[:rank]))
+
+
+@pytest.mark.parametrize("data", [(None, None, 4)])
+def test_depthwise_free_sizes(data: tuple[int | None, ...]) -> None:
+    compare_layer(separable.DepthwiseConv2D, {"kernel_size": 3}, SHAPES[2], symbolic=data)

@@ -135,6 +135,27 @@ def test_other_networks(build: Any, x: np.ndarray, optimizer: str) -> None:
     np.testing.assert_allclose(mine.predict(x, verbose=0), theirs.predict(x, verbose=0), atol=1e-4)
 
 
+def tagger(kit: SimpleNamespace) -> Any:
+    """A class for each word; the mask of the padding reaches the loss."""
+    return kit.Sequential(
+        [
+            kit.Input((7,), dtype="int32"),
+            kit.Embedding(11, 5, mask_zero=True),
+            kit.LSTM(6, return_sequences=True),
+            kit.Dense(3, "softmax"),
+        ]
+    )
+
+
+def test_masked_sequences() -> None:
+    settings = using("adam", metrics=["accuracy"], weighted_metrics=["accuracy"])
+    fit_twins(tagger, settings, WORDS, WORDS % 3, validation_split=0.2)
+    # No weighted metrics here: Keras's loss has changed the weights in place when they see them.
+    weights = np.random.default_rng(2).uniform(0.1, 2, (50, 7))
+    settings = using("adam", metrics=["accuracy"])
+    fit_twins(tagger, settings, WORDS, WORDS % 3, validation_split=0.2, sample_weight=weights)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -1,4 +1,4 @@
-"""What callbacks hear from fit, evaluate and predict: hooks, their order, the keys of their logs."""
+"""What callbacks hear from fit, evaluate and predict: hooks, their order, their logs."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def fit(model: Any, callback: Any, **arguments: Any) -> None:
         {"validation_split": 0.25, "validation_freq": 2, "epochs": 3},
         {"validation_data": (X, [Y, Y]), "validation_steps": 1, "validation_batch_size": 5},
         {"initial_epoch": 1, "epochs": 3},
-        {"steps_per_epoch": 2},
+        {"steps_per_epoch": 2, "epochs": 1},
         {"epochs": 0},
     ],
     ids=range(8),

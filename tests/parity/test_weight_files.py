@@ -17,9 +17,10 @@ import torch
 
 import nnkit.layers
 from nnkit.errors import FileError
-from nnkit.layer import Layer, TorchModuleWrapper
+from nnkit.layer import Layer
 from nnkit.models import Model, Sequential
 from nnkit.saving import load_weights, save_weights
+from nnkit.wrapper import TorchModuleWrapper
 
 # Keras converts its variables in a way that NumPy 2 warns about.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -1,0 +1,137 @@
+"""Keras's conventions for writing a layer: its arguments, `call`, `build` and `get_config`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from nnkit.errors import unknown_name
+from nnkit.shapes import Shape
+from nnkit.tree import flatten
+from nnkit.weights import built_for_real
+
+__all__ = [
+    "add_activity_loss",
+    "adopt_lists",
+    "config_of",
+    "filling_training",
+    "first_shape",
+    "is_shape",
+    "positional",
+    "tracked_build",
+]
+
+_BASE = {"name", "trainable", "dtype"}
+
+
+def filling_training(body: Callable[..., Any]) -> Callable[..., Any]:
+    """A `call` that is given `training` as the layer's mode unless the caller gives it."""
+    at = list(inspect.signature(body).parameters).index("training") - 1
+
+    @functools.wraps(body)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if len(args) <= at and kwargs.get("training") is None:
+            kwargs["training"] = self.training
+        return body(self, *args, **kwargs)
+
+    return run
+
+
+def tracked_build(body: Callable[..., None]) -> Callable[..., None]:
+    """A `build` that makes real weights wherever it is called, and says so in `built`."""
+
+    @functools.wraps(body)
+    def build(self: Any, *shapes: Any, **kwargs: Any) -> None:
+        if shapes and not self._fixed and is_shape(shapes[0]):
+            self._fix_axis(shapes[0])
+        with built_for_real():
+            body(self, *shapes, **kwargs)
+        self.built = True
+
+    return build
+
+
+def config_of(layer: Any) -> dict[str, Any]:
+    """The constructor's arguments of a layer, as plain data."""
+    args, kwargs = layer._init_args
+    signature = inspect.signature(type(layer).__init__)
+    bound = signature.bind_partial(layer, *args, **kwargs)
+    bound.apply_defaults()
+    config: dict[str, Any] = {}
+    for name, value in list(bound.arguments.items())[1:]:
+        if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+            left = {*_BASE, "input_shape", "input_dim", "batch_size"}
+            config.update({k: _plain(v) for k, v in value.items() if k not in left})
+        elif name not in _BASE:
+            config[name] = _plain(value)
+    return config
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if hasattr(value, "get_config"):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    if getattr(value, "__module__", None) == "nnkit.activations":
+        return value.__name__
+    return value
+
+
+def first_shape(layer: Any, kwargs: dict[str, Any]) -> Shape | None:
+    """The batch shape that Keras's arguments for a first layer describe, if any is there."""
+    batch = kwargs.pop("batch_size", None)
+    full = kwargs.pop("batch_shape", kwargs.pop("batch_input_shape", None))
+    shape = kwargs.pop("input_shape", None)
+    dim = kwargs.pop("input_dim", None)
+    length = kwargs.pop("input_length", None)
+    kwargs.pop("autocast", None)
+    for name in kwargs:
+        known = [*inspect.signature(type(layer).__init__).parameters, "name", "dtype", "trainable"]
+        known = [word for word in known if word not in ("self", "kwargs", "kw", "args")]
+        raise unknown_name(f"argument of {type(layer).__name__}", name, [*known, "input_shape"])
+    if full is not None:
+        return tuple(full)
+    if shape is None and dim is not None:
+        shape = (dim,) if length is None else (length, dim)
+    if shape is None:
+        return None
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    return (batch, *shape)
+
+
+def adopt_lists(layer: Any) -> None:
+    """Register modules that were appended to a plain list or dict in Keras's habit."""
+    for name, value in list(layer.__dict__.items()):
+        if name.startswith("_") or type(value) not in (list, dict):
+            continue
+        items = value.values() if isinstance(value, dict) else value
+        if not items or not all(isinstance(v, nn.Module) for v in items):
+            continue
+        del layer.__dict__[name]
+        setattr(layer, name, nn.ModuleDict(value) if isinstance(value, dict) else value)
+        order = [*layer._child_order, *layer._modules]
+        layer._modules = {k: layer._modules[k] for k in dict.fromkeys(order) if k in layer._modules}
+
+
+def positional(method: Callable[..., Any]) -> list[str]:
+    """The names of the arguments that a method takes by position."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in inspect.signature(method).parameters.values() if p.kind in kinds]
+
+
+def is_shape(value: Any) -> bool:
+    """Whether this is one shape, and not a nesting of shapes."""
+    return isinstance(value, tuple) and all(size is None or isinstance(size, int) for size in value)
+
+
+def add_activity_loss(layer: Any, args: Any, outputs: Any) -> None:
+    """The forward hook of a layer with an activity regularizer."""
+    for output in flatten(outputs):
+        layer.add_loss(layer.activity_regularizer(output) / output.shape[0])

@@ -1,0 +1,42 @@
+"""What a layer is called with, as tensors of the right type in the right place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+__all__ = ["as_tensor", "as_weights", "free_batch", "is_ready"]
+
+
+def is_ready(value: Any) -> bool:
+    """Whether a layer can be given this as it is."""
+    return isinstance(value, torch.Tensor) and value.dtype is not torch.float64
+
+
+def as_weights(value: Any, layer: nn.Module) -> Any:
+    """A double tensor in the type of the layer's weights, if it has any."""
+    if is_ready(value) or not isinstance(value, torch.Tensor):
+        return value
+    first = next((p for p in layer.parameters() if p.is_floating_point()), None)
+    return value if first is None else value.to(first.dtype)
+
+
+def as_tensor(value: Any, layer: nn.Module) -> Any:
+    """NumPy arrays and numbers as tensors on the layer's device; anything else as it is."""
+    if isinstance(value, torch.Tensor) or value is None or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OSU":
+        return value  # words, for a layer that looks them up
+    if isinstance(value, (np.ndarray, np.generic, int, float)):
+        first = next(layer.parameters(), None)
+        tensor = torch.as_tensor(value, device=None if first is None else first.device)
+        return tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor
+    return value
+
+
+def free_batch(value: Any) -> Any:
+    """The shape of a tensor with a free batch axis; None for anything else."""
+    return (None, *value.shape[1:]) if isinstance(value, torch.Tensor) and value.ndim else None

@@ -1,0 +1,88 @@
+"""Torch modules as layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from nnkit.errors import ArgumentError
+from nnkit.layer import Layer
+from nnkit.naming import auto_name
+from nnkit.symbolic import has_symbolic
+from nnkit.tree import map_structure
+
+__all__ = ["TorchModuleWrapper", "as_layer", "intercept_modules"]
+
+
+class TorchModuleWrapper(Layer):
+    """A torch module with a name and a place in a model's layers.
+
+    Models wrap modules by themselves; write it out for a name, or for a module that wants
+    channels first.
+
+    Args:
+        module: any torch module.
+        data_format: "channels_first" moves the last axis of an image or sequence to where torch's
+            convolutions want it and back; None passes tensors as they are.
+
+    Source: keras.layers.TorchModuleWrapper, with data_format added.
+    """
+
+    def __init__(
+        self, module: nn.Module, name: str | None = None, data_format: str | None = None, **kw: Any
+    ) -> None:
+        if not isinstance(module, nn.Module):
+            raise ArgumentError(f"TorchModuleWrapper needs a torch module, got {module!r}.")
+        super().__init__(name=name or auto_name(type(module).__name__), **kw)
+        self.module = module
+        self.data_format = data_format
+        self.built = True
+
+    @property
+    def label(self) -> str:
+        return f"torch module {type(self.module).__name__} {self.name!r}"
+
+    @property
+    def misfit_advice(self) -> str:
+        """What to do when the module does not accept an input."""
+        spatial = hasattr(self.module, "kernel_size") or hasattr(self.module, "num_features")
+        if spatial and self.data_format is None:
+            return (
+                "If the channels come last, wrap it: "
+                "TorchModuleWrapper(module, data_format='channels_first')."
+            )
+        return "Check the sizes it needs."
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        if self.data_format != "channels_first":
+            return self.module(*args, **kwargs)
+        moved = [value.movedim(-1, 1) for value in args]
+        return map_structure(lambda value: value.movedim(1, -1), self.module(*moved, **kwargs))
+
+
+def as_layer(module: nn.Module) -> Layer:
+    """The layer for a torch module: itself, or its one wrapper."""
+    if isinstance(module, Layer):
+        return module
+    known = module.__dict__.get("_nnkit_layer")
+    if known is None:
+        known = module.__dict__["_nnkit_layer"] = TorchModuleWrapper(module)
+    if known.training != module.training:
+        known.training = module.training  # the model trains the module, not its wrapper
+    return known
+
+
+def intercept_modules() -> None:
+    """Let torch modules be called on symbolic tensors; done once, at the first Input."""
+    if getattr(nn.Module.__call__, "symbolic", False):
+        return
+    original = nn.Module.__call__
+
+    def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if has_symbolic(args, kwargs):
+            return as_layer(self)(*args, **kwargs)
+        return original(self, *args, **kwargs)
+
+    call.symbolic = True  # type: ignore[attr-defined]
+    nn.Module.__call__ = call  # type: ignore[method-assign]

@@ -1,0 +1,124 @@
+"""Weights: made, listed, frozen and exchanged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nnkit.errors import ArgumentError, ShapeError
+from nnkit.layer import Layer
+from nnkit.layers import BatchNormalization, Dense, Input
+from nnkit.layouts import CONV, DENSE, SAME
+from nnkit.models import Model, Sequential
+from nnkit.weights import to_dtype
+
+
+class Two(Layer):
+    def build(self, input_shape: Any) -> None:
+        self.state = self.add_weight((2,), "zeros", trainable=False, name="state")
+        self.add_weight((input_shape[-1],), "ones", name="unset")
+        self.inner = Dense(2)
+        self.scale = self.add_weight((1,), "ones", name="scale", regularizer="l2")
+
+    def call(self, inputs: Any) -> Any:
+        return self.inner(inputs * self.unset) * self.scale
+
+
+def test_trainable_ones_come_first_then_children() -> None:
+    layer = Two()
+    layer(torch.ones(1, 3))
+    assert [w.name for w in layer.collect()] == ["unset", "scale", "state", "kernel", "bias"]
+    assert sorted(layer.state_dict()) == [
+        "inner.bias", "inner.weight", "scale", "state", "unset",
+    ]  # fmt: skip
+    assert [v.item() for v in layer.losses] == [pytest.approx(0.01)]
+
+
+def test_keras_layout_at_the_door() -> None:
+    layer = Dense(2)
+    layer.build((None, 3))
+    assert layer.weight.shape == (2, 3)
+    assert layer.kernel.shape == (3, 2)
+    kernel = np.arange(6, dtype="float32").reshape(3, 2)
+    layer.set_weights([kernel, np.zeros(2)])
+    np.testing.assert_array_equal(layer.get_weights()[0], kernel)
+    assert layer(torch.eye(3)).tolist() == kernel.tolist()
+    layer.get_weights()[0][:] = 9
+    np.testing.assert_array_equal(layer.get_weights()[0], kernel)
+
+
+@pytest.mark.parametrize("layout", [SAME, DENSE, CONV[1], CONV[2], CONV[3]])
+def test_layouts_go_both_ways(layout: Any) -> None:
+    value = torch.rand(*range(2, 2 + (len(layout.axes) or 3)))
+    stored = layout.to_torch(value)
+    torch.testing.assert_close(layout.to_keras(stored), value, rtol=0, atol=0)
+    assert layout.to_keras(stored).untyped_storage().data_ptr() == stored.data_ptr()
+    if layout.channels_last:
+        kind = torch.channels_last if value.ndim == 4 else torch.channels_last_3d
+        assert stored.is_contiguous(memory_format=kind)
+
+
+def test_shared_weights_count_once() -> None:
+    x, shared = Input((3,)), Dense(3)
+    model = Model(x, shared(shared(x)))
+    assert model.count_params() == 12
+    assert len(model.weights) == 2
+
+
+def test_moving_statistics_are_weights() -> None:
+    model = Sequential([Input((3,)), BatchNormalization(), nn.BatchNorm1d(3)])
+    assert len(model.weights) == 8
+    assert len(model.trainable_weights) == 4
+    assert model.count_params() == 24
+
+
+def test_nothing_changes_when_one_shape_is_wrong() -> None:
+    model = Sequential([Input((3,)), Dense(2), Dense(1)])
+    before = model.get_weights()
+    with pytest.raises(ShapeError, match=r"needs \(1,\) for 'bias' but \(2,\) was given"):
+        model.set_weights([np.ones_like(w) for w in before[:3]] + [np.ones(2)])
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_state_dict_round_trip() -> None:
+    model = Sequential([Input((3,)), Dense(2, name="one"), nn.Linear(2, 1)], name="m")
+    twin = Sequential([Input((3,)), Dense(2, name="one"), nn.Linear(2, 1)])
+    assert list(model.state_dict())[:2] == ["one.weight", "one.bias"]
+    state = dict(zip(twin.state_dict(), model.state_dict().values(), strict=True))
+    assert str(twin.load_state_dict(state)) == "<All keys matched successfully>"
+    x = torch.rand(4, 3)
+    torch.testing.assert_close(model(x), twin(x))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "result"),
+    [
+        ("float32", torch.float32),
+        (torch.int64, torch.int64),
+        (np.float64, torch.float64),
+        (np.dtype("int32"), torch.int32),
+        ("torch.float16", torch.float16),
+        (None, None),
+    ],
+)
+def test_dtypes(dtype: Any, result: Any) -> None:
+    assert to_dtype(dtype) is result
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: to_dtype("flaot32"), ArgumentError, "Unknown dtype 'flaot32'. Use a name such as"),
+        (lambda: Layer().add_weight((None, 3)), ShapeError, "A weight needs known sizes, got"),
+        (lambda: Layer().add_weight((2,), foo=1), ArgumentError, "has no argument 'foo'"),
+        (lambda: Layer().add_weight((2,), "zeroes"), ArgumentError, "Did you mean 'zeros'"),
+    ],
+)
+def test_errors(make: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()
