@@ -2,20 +2,26 @@
 
 from nnkit.layer import Layer
 from nnkit.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from nnkit.layers.batch_normalization import BatchNormalization
 from nnkit.layers.convolution import (
-    BaseConv,
     Conv1D,
     Conv2D,
     Conv3D,
     Convolution1D,
     Convolution2D,
     Convolution3D,
-    SpatialLayer,
-    WindowLayer,
+)
+from nnkit.layers.convolution_transpose import (
+    Conv1DTranspose,
+    Conv2DTranspose,
+    Conv3DTranspose,
+    Convolution1DTranspose,
+    Convolution2DTranspose,
+    Convolution3DTranspose,
 )
 from nnkit.layers.core import Activation, Dense, Lambda
 from nnkit.layers.embedding import Embedding
-from nnkit.layers.identity import Identity, Masking, SameShape
+from nnkit.layers.identity import Identity, Masking
 from nnkit.layers.input import Input, InputLayer
 from nnkit.layers.merging import (
     Add,
@@ -23,7 +29,6 @@ from nnkit.layers.merging import (
     Concatenate,
     Dot,
     Maximum,
-    Merge,
     Minimum,
     Multiply,
     Subtract,
@@ -37,7 +42,6 @@ from nnkit.layers.merging import (
     subtract,
 )
 from nnkit.layers.normalization import (
-    BatchNormalization,
     GroupNormalization,
     LayerNormalization,
     RMSNormalization,
@@ -96,6 +100,14 @@ from nnkit.layers.reshaping import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from nnkit.layers.separable import (
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+    SeparableConvolution1D,
+    SeparableConvolution2D,
+)
 from nnkit.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 from nnkit.wrapper import TorchModuleWrapper
 
@@ -114,20 +126,27 @@ __all__ = [
     "AvgPool1D",
     "AvgPool2D",
     "AvgPool3D",
-    "BaseConv",
     "BatchNormalization",
     "Bidirectional",
     "Concatenate",
     "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
+    "Conv2DTranspose",
     "Conv3D",
+    "Conv3DTranspose",
     "Convolution1D",
+    "Convolution1DTranspose",
     "Convolution2D",
+    "Convolution2DTranspose",
     "Convolution3D",
+    "Convolution3DTranspose",
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dot",
     "Dropout",
     "Embedding",
@@ -162,7 +181,6 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
-    "Merge",
     "Minimum",
     "Multiply",
     "PReLU",
@@ -172,13 +190,15 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
-    "SameShape",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
     "SimpleRNN",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
-    "SpatialLayer",
     "Subtract",
     "TimeDistributed",
     "TorchModuleWrapper",
@@ -186,7 +206,6 @@ __all__ = [
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
-    "WindowLayer",
     "Wrapper",
     "ZeroPadding1D",
     "ZeroPadding2D",

@@ -46,7 +46,13 @@ def minimize(model: Any, loss: torch.Tensor) -> None:
         return
     if isinstance(optimizer, Optimizer):
         loss = optimizer.scale_loss(loss)
-        grads = torch.autograd.grad(loss, model._parameters_to_train, allow_unused=True)
+        try:
+            grads = torch.autograd.grad(loss, model._parameters_to_train, allow_unused=True)
+        except RuntimeError:
+            if all(parameter.requires_grad for parameter in model._parameters_to_train):
+                raise
+            model._collect_parameters()  # a callback has frozen some since the epoch began
+            grads = torch.autograd.grad(loss, model._parameters_to_train, allow_unused=True)
         optimizer.apply(grads)
     else:
         torch.autograd.backward(loss)

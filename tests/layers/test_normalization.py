@@ -10,11 +10,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from nnkit import layers as normalization
 from nnkit.errors import ArgumentError, ShapeError
-from nnkit.layers import normalization
+from nnkit.layers.batch_normalization import BatchNormalization
 from nnkit.layers.input import Input
 from nnkit.layers.normalization import (
-    BatchNormalization,
     GroupNormalization,
     LayerNormalization,
     RMSNormalization,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnkit.layers import normalization as ours
+from nnkit import layers as ours
 from tests.parity.compare import compare_layer
 
 # Keras's own get_weights() warns about NumPy 2.

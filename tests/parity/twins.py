@@ -11,7 +11,15 @@ import numpy as np
 
 from nnkit import constraints, initializers, losses, metrics, optimizers, regularizers
 from nnkit.callbacks import Callback
-from nnkit.layers import core, embedding, merging, normalization, pooling, recurrent, reshaping
+from nnkit.layers import (
+    batch_normalization,
+    core,
+    embedding,
+    merging,
+    pooling,
+    recurrent,
+    reshaping,
+)
 from nnkit.layers.convolution import Conv2D
 from nnkit.layers.input import Input
 from nnkit.layers.regularization import ActivityRegularization
@@ -55,7 +63,7 @@ NNKIT = SimpleNamespace(
     Conv2D=Conv2D,
     MaxPooling2D=pooling.MaxPooling2D,
     GlobalAveragePooling2D=pooling.GlobalAveragePooling2D,
-    BatchNormalization=normalization.BatchNormalization,
+    BatchNormalization=batch_normalization.BatchNormalization,
     Flatten=reshaping.Flatten,
     LSTM=recurrent.LSTM,
     Embedding=embedding.Embedding,

@@ -180,14 +180,18 @@ def test_freezing_between_fits_keeps_the_moments(data: Data) -> None:
     assert model.optimizer.iterations == 4
 
 
-def test_freezing_within_a_fit(data: Data) -> None:
+@pytest.mark.parametrize("optimizer", ["adam", torch.optim.Adam])
+@pytest.mark.parametrize("hook", ["on_epoch_end", "on_train_batch_end", "on_train_batch_begin"])
+def test_freezing_within_a_fit(hook: str, optimizer: Any, data: Data) -> None:
     class Freeze(Callback):
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self.model.layers[0].trainable = False
-            self.weights = self.model.layers[0].get_weights()
+        def freeze(self, number: int, logs: Any = None) -> None:
+            if self.model.layers[0].trainable:
+                self.model.layers[0].trainable = False
+                self.weights = self.model.layers[0].get_weights()
 
+    setattr(Freeze, hook, Freeze.freeze)
     model, freeze = make_classifier(), Freeze()
-    model.compile("adam", SPARSE)
+    model.compile(optimizer, SPARSE)
     model.fit(data.x, data.labels, epochs=2, verbose=0, callbacks=[freeze])
     model.fit(data.x, data.labels, epochs=2, verbose=0)
     for one, other in zip(freeze.weights, model.layers[0].get_weights(), strict=True):

@@ -126,7 +126,7 @@ model.compile("sgd", "mse")
 tell = LambdaCallback(on_epoch_end=lambda epoch, logs: print("ready"[: epoch * 5], flush=True))
 x = np.ones((64, 2))
 history = model.fit(x, x[:, :1], 1, epochs=10**6, verbose=0, callbacks=[tell])
-print("after", len(history.epoch) >= 2, model.training, model.predict(x, verbose=0).shape)
+print("after", len(history.epoch) >= 1, model.training, model.predict(x, verbose=0).shape)
 """
 
 
