@@ -159,7 +159,7 @@ class Layer(WeightOwner):
         makes torch import for about a second.
         """
         if self.keeps_shape and isinstance(args[0], torch.Tensor):
-            return torch.empty_like(args[0])
+            return args[0].new_empty(args[0].shape)
         return run_on_meta(self, args, kwargs)
 
     def get_config(self) -> dict[str, Any]:

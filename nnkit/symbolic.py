@@ -217,9 +217,25 @@ _REFLECTED = (
 _BINARY = (*_REFLECTED, "lt", "le", "gt", "ge", "eq", "ne")
 
 
+_COMPARISONS = (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne)
+
+
+def _compared(tensor: Any, number: float) -> Any:
+    """What comparing with a number gives; masks are made so, and need not import torch's rules."""
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError("a recorded size cannot be compared here")
+    return tensor.new_empty(tensor.shape, dtype=torch.bool)
+
+
 def _operators() -> None:
     def binary(fn: Any) -> Any:
-        return lambda self, other: record(Function(fn), (self, other), {})
+        short = _compared if fn in _COMPARISONS else None
+
+        def apply(self: SymbolicTensor, other: Any) -> Any:
+            known = short if isinstance(other, (int, float)) else None
+            return record(Function(fn), (self, other), {}, known)
+
+        return apply
 
     def reflected(fn: Any) -> Any:
         return lambda self, other: record(Function(fn), (other, self), {})

@@ -16,7 +16,16 @@ from nnkit import activations
 from nnkit.errors import ArgumentError, DataError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layouts import CONV
-from nnkit.shapes import Shape, axes, describe, one_of, positive, same_padding, sizes
+from nnkit.shapes import (
+    Shape,
+    axes,
+    describe,
+    one_of,
+    positive,
+    same_padding,
+    sizes,
+    window_output,
+)
 from nnkit.weights import keras_view
 
 __all__ = [
@@ -46,6 +55,8 @@ class SpatialLayer(Layer):
     """
 
     rank: ClassVar[int]
+    strides: tuple[int, ...]
+    padding: str
 
     def set_data_format(self, data_format: str | None) -> None:
         """Keep where the channels are: "channels_last" (also None) or "channels_first"."""
@@ -75,6 +86,20 @@ class SpatialLayer(Layer):
         if self.rank == 1:
             outputs = outputs.squeeze(2)
         return outputs.movedim(1, -1) if self._last else outputs
+
+    def infer_windows(
+        self, inputs: torch.Tensor, window: Sequence[int], gaps: Sequence[int], channels: int | None
+    ) -> torch.Tensor:
+        """A meta tensor of the shape that sliding windows give; channels as before when None."""
+        spatial = inputs.shape[1:-1] if self._last else inputs.shape[2:]
+        every = zip(spatial, window, self.strides, gaps, strict=True)
+        if self.padding == "valid":
+            found = [window_output(*sizes) for sizes in every]
+        else:
+            found = [-(-size // stride) for size, _, stride, _ in every]
+        channels = channels or inputs.shape[-1 if self._last else 1]
+        shape = (*found, channels) if self._last else (channels, *found)
+        return inputs.new_empty((inputs.shape[0], *shape))
 
     def check_window(self, shape: Shape, argument: str, window: Sequence[int]) -> None:
         """Raise a ShapeError if a window of this many pixels does not fit into the input."""
@@ -225,6 +250,12 @@ class BaseConv(WindowLayer):
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.activation(self.convolve(inputs, self.weight, self.bias, self.groups))
+
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        if not activations.keeps_shape(self.activation):
+            return super().infer_output(inputs)
+        self.check_floating(inputs)
+        return self.infer_windows(inputs, self.kernel_size, self.dilation_rate, self.filters)
 
 
 class Conv1D(BaseConv):

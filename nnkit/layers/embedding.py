@@ -81,6 +81,9 @@ class Embedding(Layer):
                 f"Make input_dim the largest index + 1, or check the data."
             ) from error
 
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        return inputs.new_empty((*inputs.shape, self.output_dim), dtype=self.dtype)
+
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return inputs != 0 if self.mask_zero else None
 

@@ -1,4 +1,4 @@
-"""Normalization over the batch, over features, over groups of channels, and to unit length."""
+"""Normalization over features, over groups of channels, and to unit length."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
+from nnkit.probing import like
 from nnkit.shapes import Shape, describe, positive
 from nnkit.weights import keras_view
 
@@ -30,6 +31,9 @@ class NormalizationLayer(Layer):
     bias: torch.Tensor | None
     gamma = keras_view("weight")
     beta = keras_view("bias")
+
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        return like(inputs, inputs.shape)
 
     def set_axis(self, axis: Any, several: bool = False) -> None:
         """Keep the axis, or the axes where `several` are allowed; the batch axis is refused."""

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from nnkit.layers.convolution import SpatialLayer
+from nnkit.probing import like
 from nnkit.shapes import one_of, same_padding, sizes
 
 __all__ = [
@@ -73,6 +74,9 @@ class _Pooling(SpatialLayer):
             if more:
                 outputs = outputs.narrow(axis, more, outputs.shape[axis] - more)
         return self.from_torch(outputs)
+
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        return self.infer_windows(inputs, self.pool_size, (1,) * self.rank, None)
 
 
 class _MaxPooling(_Pooling):
@@ -212,6 +216,14 @@ class _GlobalPooling(SpatialLayer):
         first = 1 if self._last else 2
         self._axes = tuple(range(first, first + self.rank))
 
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        whole = self._kept(inputs)
+        rest = [size for axis, size in enumerate(whole) if axis not in self._axes]
+        return like(inputs, whole if self.keepdims else rest)
+
+    def _kept(self, inputs: torch.Tensor) -> list[int]:
+        return [1 if axis in self._axes else size for axis, size in enumerate(inputs.shape)]
+
 
 class _GlobalMaxPooling(_GlobalPooling):
     """Base of GlobalMaxPooling1D, 2D and 3D."""
@@ -226,9 +238,6 @@ class _GlobalMaxPooling(_GlobalPooling):
             x = inputs.flatten(2).unsqueeze(2)
         largest = F.adaptive_max_pool2d(x, 1).flatten(1)
         return largest.view(self._kept(inputs)) if self.keepdims else largest
-
-    def _kept(self, inputs: torch.Tensor) -> list[int]:
-        return [1 if axis in self._axes else size for axis, size in enumerate(inputs.shape)]
 
 
 class _GlobalAveragePooling(_GlobalPooling):

@@ -148,6 +148,9 @@ class RepeatVector(Layer):
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         return inputs.unsqueeze(1).repeat(1, self.n, 1)
 
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        return inputs.new_empty((inputs.shape[0], self.n, inputs.shape[1]))
+
 
 class _Spatial(Layer):
     """A layer for sequences, images or volumes, with the channels last or first."""
