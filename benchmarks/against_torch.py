@@ -10,6 +10,7 @@ so that a machine that changes its speed changes both.
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import statistics
 import subprocess
@@ -158,7 +159,40 @@ def predict_one(device: str) -> tuple[Run, Run]:
     return predicting, bare
 
 
-CASES = {"mlp": mlp, "cnn": cnn, "lstm": lstm, "predict_one": predict_one}
+class Residual(nn.Module):
+    """75 times x + relu(linear(x)): as many calls as the functional model's 150 nodes and more."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = x + F.relu(layer(x))
+        return x
+
+
+def graph(device: str) -> tuple[Run, Run]:
+    """A functional model of 150 nodes against the same network as a torch module."""
+    inputs = x = nnkit.Input((256,))
+    for _ in range(75):
+        x = x + layers.Dense(256, "relu")(x)
+    ours = nnkit.Model(inputs, x).to(device)
+    theirs = Residual(256, 75).to(device)
+    data = torch.randn(32, 256, device=device)
+
+    def calls(model: nn.Module) -> Run:
+        def run() -> None:
+            with torch.inference_mode():
+                for _ in range(20):
+                    model(data)
+
+        return run
+
+    return calls(ours), calls(theirs)
+
+
+CASES = {"graph": graph, "mlp": mlp, "cnn": cnn, "lstm": lstm, "predict_one": predict_one}
 
 
 def import_seconds(extra: str) -> float:
@@ -166,7 +200,9 @@ def import_seconds(extra: str) -> float:
     code = (
         f"import time; t = time.perf_counter(); import torch{extra}; print(time.perf_counter() - t)"
     )
-    return float(subprocess.check_output([sys.executable, "-c", code]))
+    # As installed packages are: with their bytecode cached.
+    cached = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    return float(subprocess.check_output([sys.executable, "-c", code], env=cached))
 
 
 def peak_mebibytes(case: str, side: str, threads: int) -> float:
@@ -208,6 +244,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, {options.device}, {options.threads} thread(s)")
     for name in options.cases:
         if name == "import":
+            import_seconds(", nnkit")
             pairs = [(import_seconds(", nnkit"), import_seconds("")) for _ in range(5)]
             extra = statistics.median(a - b for a, b in pairs)
             print(f"{name:12} nnkit adds {extra:.3f} s to import torch")

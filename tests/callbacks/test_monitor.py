@@ -95,7 +95,7 @@ def test_the_metrics_own_direction_wins_over_its_name(way: str, better: float) -
             "validation_data or validation_split",
         ),
         (
-            ModelCheckpoint("a.keras", save_best_only=True),
+            ModelCheckpoint("a.weights.h5", save_best_only=True, save_weights_only=True),
             {"accuracy": 1, "loss": 1},
             "ModelCheckpoint monitors 'val_loss', but this run logs: accuracy, loss",
         ),
