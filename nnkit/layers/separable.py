@@ -44,6 +44,10 @@ class _DepthwiseLayout(Layout):
 class _Depthwise(WindowLayer):
     """Base of the layers here: the weights by their two names, and the convolution."""
 
+    activation: Any
+    depth_multiplier: int
+    _outputs: int  # channels, known once built
+
     def make(self, option: str, name: str, shape: Any, layout: Layout) -> torch.nn.Parameter:
         """A weight called `name` whose initializer and the like are called after `option`."""
         return self.add_weight(
@@ -62,7 +66,17 @@ class _Depthwise(WindowLayer):
 
     def depthwise(self, inputs: torch.Tensor, weight: torch.Tensor, bias: Any) -> torch.Tensor:
         """Each channel with its own windows."""
-        return self.convolve(inputs, weight, bias, inputs.shape[-1 if self._last else 1])
+        axis = -1 if self._last else 1
+        if self.depth_multiplier > 1 and inputs.is_cpu:
+            # With one window a channel torch's kernel for CPUs is some three times faster.
+            inputs = inputs.repeat_interleave(self.depth_multiplier, axis)
+        return self.convolve(inputs, weight, bias, inputs.shape[axis])
+
+    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
+        if not activations.keeps_shape(self.activation):
+            return super().infer_output(inputs)
+        self.check_floating(inputs)
+        return self.infer_windows(inputs, self.kernel_size, self.dilation_rate, self._outputs)
 
 
 class _DepthwiseConv(_Depthwise):
@@ -107,8 +121,9 @@ class _DepthwiseConv(_Depthwise):
         channels, many = self.channels_of(input_shape), self.depth_multiplier
         shape = (*self.kernel_size, channels, many)
         self.weight = self.make("depthwise", "kernel", shape, _DepthwiseLayout(many))
+        self._outputs = channels * many
         if self.use_bias:
-            self.bias = self.add_named_weight("bias", (channels * many,))
+            self.bias = self.add_named_weight("bias", (self._outputs,))
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.activation(self.depthwise(inputs, self.weight, self.bias))
@@ -204,14 +219,14 @@ class _SeparableConv(_Depthwise):
         self.depthwise_weight = self.make("depthwise", "depthwise_kernel", shape, layout)
         shape = (*[1] * self.rank, channels * many, self.filters)
         self.pointwise_weight = self.make("pointwise", "pointwise_kernel", shape, CONV[self.rank])
+        self._outputs = self.filters
         if self.use_bias:
             self.bias = self.add_named_weight("bias", (self.filters,))
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        apart = self.depthwise(inputs, self.depthwise_weight, None)
-        apart = apart if self._last else apart.movedim(1, -1)
-        mixed = F.linear(apart, self.pointwise_weight.flatten(1), self.bias)
-        return self.activation(mixed if self._last else mixed.movedim(-1, 1))
+        apart = self.to_torch(self.depthwise(inputs, self.depthwise_weight, None))
+        weight = self.pointwise_weight.unsqueeze(2) if self.rank == 1 else self.pointwise_weight
+        return self.activation(self.from_torch(F.conv2d(apart, weight, self.bias)))
 
 
 class SeparableConv1D(_SeparableConv):
