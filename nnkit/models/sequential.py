@@ -12,6 +12,7 @@ from nnkit.graph import Graph
 from nnkit.layer import Layer
 from nnkit.layers.input import InputLayer
 from nnkit.models.model import Model, _bare
+from nnkit.naming import auto_name
 from nnkit.symbolic import SymbolicTensor
 from nnkit.wrapper import as_layer
 
@@ -129,7 +130,7 @@ class Sequential(Model):
         if self._graph is None and self._stack and self._tip is not None and entrance is not None:
             self._modules.pop(entrance.key, None)
             self._set_graph(Graph(entrance.output, self._tip))
-            # Keras counts the functional model that a built Sequential holds.
+            auto_name("functional")  # Keras counts the functional model inside a Sequential
             order: list[Layer] = [entrance, *self._stack]
             self._modules = {layer.key: _bare(layer) for layer in order}
         return self._graph

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import nnkit
 from nnkit import layers
 from nnkit.models import Model, Sequential
 from nnkit.tree import flatten, map_structure
@@ -180,3 +181,19 @@ def test_freezing_counts_alike(build: Callable[[Any], Any]) -> None:
             for w in ours.collect()
             if w.tensor is t
         ] == [tuple(v.shape) for v in getattr(theirs, kind)]
+
+
+def test_a_sequential_counts_as_a_functional_model() -> None:
+    def names(library: Any) -> list[str]:
+        library.utils.clear_session() if library is keras else library.config.clear_session()
+        dense = library.layers.Dense
+        first = library.Sequential([library.Input((3,)), dense(2)])
+        second = library.Sequential()
+        for layer in (library.Input((3,)), dense(2), dense(2)):
+            second.add(layer)
+        third = library.Sequential([dense(2)])
+        third(np.ones((2, 3), "float32"))
+        last = library.Model(inputs := library.Input((3,)), dense(2)(inputs))
+        return [m.name for m in (first, second, third, last)] + [x.name for x in last.layers]
+
+    assert names(nnkit) == names(keras)
