@@ -234,6 +234,8 @@ class Layer(WeightOwner):
 
     def add_loss(self, loss: Any) -> None:
         """Add scalars to the training loss; call it inside `call`."""
+        if torch.compiler.is_exporting():
+            return  # a program has no use for losses
         root = _calls.outermost[0] if _calls.outermost else self
         if self not in root._lossy:
             root._lossy.append(self)

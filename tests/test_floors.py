@@ -26,7 +26,7 @@ FLOORS: list[set[str]] = [
     {"layers", "losses", "metrics", "optimizers", "data", "callbacks", "ops"},
     {"training", "summary", "saving"},
     {"models"},
-    {"applications", "transfer", "datasets", "utils", "backend"},
+    {"applications", "transfer", "datasets", "utils", "backend", "testing"},
 ]
 TOP = len(FLOORS)  # nnkit/__init__.py, the face
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
@@ -42,6 +42,7 @@ SIDEWAYS = {
     ("wrapper", "layer"),
     ("graph", "wrapper"),
     ("metrics", "losses"),
+    ("ops", "losses"),
     ("datasets", "utils"),
     ("applications", "utils"),
 }

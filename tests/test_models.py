@@ -12,7 +12,7 @@ from torch import nn
 
 from nnkit.callbacks import ModelCheckpoint
 from nnkit.errors import ArgumentError, GraphError
-from nnkit.layers import Add, BatchNormalization, Concatenate, Dense, Input
+from nnkit.layers import Add, BatchNormalization, Concatenate, Dense, Embedding, Input
 from nnkit.models import Model, Sequential
 
 NAMES = [
@@ -233,3 +233,18 @@ def test_a_checkpoint_of_the_whole_model_is_refused_before_training() -> None:
     checkpoint = ModelCheckpoint("best.keras")
     with pytest.raises(ArgumentError, match=r"only its weights. Write .*save_weights_only=True"):
         model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=[checkpoint])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_model_in_another_float_type_casts_its_input_to_it(dtype: torch.dtype) -> None:
+    inner = Sequential([Input((3,)), Dense(2)])
+    model = Model(x := Input((3,)), Dense(1)(inner(x))).to(dtype)
+    assert model(torch.ones(2, 3)).dtype == dtype
+    assert model(torch.ones(2, 3, dtype=dtype)).dtype == dtype
+    assert model.float()(torch.ones(2, 3)).dtype == torch.float32
+    assert model.predict(np.ones((2, 3)), verbose=0).dtype == np.float32
+
+
+def test_whole_number_inputs_stay_whole_in_another_float_type() -> None:
+    model = Sequential([Input((3,), dtype="int64"), Embedding(5, 2)]).double()
+    assert model(torch.tensor([[1, 2, 3]])).dtype == torch.float64

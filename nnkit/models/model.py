@@ -91,6 +91,15 @@ class Model(Trainer, Layer):
             as_layer(new).name = as_layer(old).name
             self._graph = graph.with_replaced(as_layer(old), as_layer(new))
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        # After .double() or .to(torch.bfloat16) the inputs are cast to what the weights are now.
+        super()._apply(fn, recurse)
+        kinds = {p.dtype for p in self.parameters() if p.is_floating_point()}
+        for door in self._doors:
+            if door.declared.is_floating_point and len(kinds) == 1:
+                door.dtype = next(iter(kinds))
+        return self
+
     def _adopt_mode(self) -> None:
         for child in self.children():
             child.train(self.training)
@@ -285,7 +294,7 @@ class _door:  # noqa: N801 - made once, called like a function
     def __init__(self, tensor: SymbolicTensor) -> None:
         self.name = tensor.node.op.name
         self.shape = tensor.shape
-        self.dtype = tensor.dtype
+        self.dtype = self.declared = tensor.dtype
         self.fixed = tuple((i, size) for i, size in enumerate(self.shape) if size is not None)
 
     def __call__(self, value: Any, model: Model) -> torch.Tensor:
