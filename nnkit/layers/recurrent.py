@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-
-from nnkit import activations
 from nnkit.errors import ArgumentError
-from nnkit.initializers import call_initializer
-from nnkit.layers.recurrent_base import Dropouts, Options, Recurrent
-from nnkit.layers.recurrent_kernels import Kernel, States
-from nnkit.layouts import Layout
+from nnkit.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
+from nnkit.layers.recurrent_base import Recurrent
+from nnkit.layers.recurrent_kernels import Options
+from nnkit.shapes import one_of
 
 __all__ = ["GRU", "LSTM", "SimpleRNN"]
 
-_TANH = (activations.tanh, torch.tanh, F.tanh)
-_SIGMOID = (activations.sigmoid, torch.sigmoid, F.sigmoid)
-_RELU = (activations.relu, torch.relu, F.relu)
 
-
-class _SwappedGates(Layout):
-    """Keras keeps a GRU's gates as update, reset, candidate; torch as reset, update, candidate."""
-
-    def to_keras(self, value: torch.Tensor) -> torch.Tensor:
-        """A copy in Keras's order; there is no view of swapped blocks."""
-        return _swap(super().to_keras(value))
-
-    def to_torch(self, value: torch.Tensor) -> torch.Tensor:
-        """A contiguous tensor in torch's order."""
-        return super().to_torch(_swap(value))
-
-
-def _swap(value: torch.Tensor) -> torch.Tensor:
-    first, second, third = value.chunk(3, -1)
-    return torch.cat([second, first, third], -1)
-
-
-class SimpleRNN(Recurrent):
+class SimpleRNN(Recurrent, SimpleRNNCell):
     """Feed each output back into the next step: h = activation(x W + h U + b).
 
     Args:
@@ -90,27 +64,26 @@ class SimpleRNN(Recurrent):
             units,
             activation,
             use_bias,
-            (kernel_initializer, kernel_regularizer, kernel_constraint),
-            (recurrent_initializer, recurrent_regularizer, recurrent_constraint),
-            (bias_initializer, bias_regularizer, bias_constraint),
-            Dropouts(dropout, recurrent_dropout, seed),
-            Options(return_sequences, return_state, go_backwards, stateful, unroll),
-            "auto",
-            zero_output_for_mask,
+            kernel_initializer,
+            recurrent_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            recurrent_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            recurrent_constraint,
+            bias_constraint,
+            dropout,
+            recurrent_dropout,
+            seed,
             activity_regularizer=activity_regularizer,
             **kwargs,
         )
-
-    def fused_kernel(self) -> Kernel | None:
-        if self.activation in _TANH:
-            return torch._VF.rnn_tanh
-        return torch._VF.rnn_relu if self.activation in _RELU else None
-
-    def step(self, x: torch.Tensor, states: States, drops: torch.Tensor | None) -> States:
-        return (self.activation(x + self.project_state(states[0], drops)),)
+        along = (return_sequences, return_state, go_backwards, stateful, unroll)
+        self.set_time(Options(*along, zero_output_for_mask))
 
 
-class LSTM(Recurrent):
+class LSTM(Recurrent, LSTMCell):
     """Long short-term memory: gates decide what enters, stays in and leaves a cell state.
 
     Args:
@@ -129,9 +102,6 @@ class LSTM(Recurrent):
     Raises: ArgumentError if use_cudnn=True does not go with the other options.
     Source: Hochreiter and Schmidhuber, 1997.
     """
-
-    gates = 4
-    state_names = ("state_h", "state_c")
 
     def __init__(
         self,
@@ -165,48 +135,31 @@ class LSTM(Recurrent):
         super().__init__(
             units,
             activation,
+            recurrent_activation,
             use_bias,
-            (kernel_initializer, kernel_regularizer, kernel_constraint),
-            (recurrent_initializer, recurrent_regularizer, recurrent_constraint),
-            (bias_initializer, bias_regularizer, bias_constraint),
-            Dropouts(dropout, recurrent_dropout, seed),
-            Options(return_sequences, return_state, go_backwards, stateful, unroll),
-            use_cudnn,
-            zero_output_for_mask,
+            kernel_initializer,
+            recurrent_initializer,
+            bias_initializer,
+            unit_forget_bias,
+            kernel_regularizer,
+            recurrent_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            recurrent_constraint,
+            bias_constraint,
+            dropout,
+            recurrent_dropout,
+            seed,
             activity_regularizer=activity_regularizer,
             **kwargs,
         )
-        self.recurrent_activation = activations.get(recurrent_activation)
-        self.unit_forget_bias = unit_forget_bias
+        along = (return_sequences, return_state, go_backwards, stateful, unroll)
+        self.set_time(Options(*along, zero_output_for_mask))
+        self.use_cudnn = one_of(self.label, "use_cudnn", use_cudnn, ("auto", True, False))
         _check_use_cudnn(self)
 
-    def make_bias(self) -> Any:
-        return self._forget_bias if self.unit_forget_bias else self.bias_initializer
 
-    def _forget_bias(self, shape: Sequence[int], dtype: Any = None) -> torch.Tensor:
-        enter, rest = (
-            call_initializer(self.bias_initializer, (size,), dtype)
-            for size in (self.units, 2 * self.units)
-        )
-        return torch.cat([enter, torch.ones_like(enter), rest])
-
-    def fused_kernel(self) -> Kernel | None:
-        if self.activation not in _TANH or self.recurrent_activation not in _SIGMOID:
-            return None
-        compiling = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
-        if compiling and torch.is_grad_enabled() and not self.weight_ih.is_cuda:
-            return None  # AOTAutograd cannot differentiate this kernel
-        return torch._VF.lstm
-
-    def step(self, x: torch.Tensor, states: States, drops: torch.Tensor | None) -> States:
-        hidden, cell = states
-        enter, forget, new, leave = (x + self.project_state(hidden, drops)).chunk(4, 1)
-        gate = self.recurrent_activation
-        cell = gate(forget) * cell + gate(enter) * self.activation(new)
-        return gate(leave) * self.activation(cell), cell
-
-
-class GRU(Recurrent):
+class GRU(Recurrent, GRUCell):
     """Gated recurrent unit: one gate mixes the old and the new state, one resets the old.
 
     Args:
@@ -226,10 +179,6 @@ class GRU(Recurrent):
     Raises: ArgumentError if use_cudnn=True does not go with the other options.
     Source: Cho et al., 1406.1078.
     """
-
-    gates = 3
-    weight_layout = _SwappedGates(1, 0)
-    bias_layout = _SwappedGates()
 
     def __init__(
         self,
@@ -263,50 +212,28 @@ class GRU(Recurrent):
         super().__init__(
             units,
             activation,
+            recurrent_activation,
             use_bias,
-            (kernel_initializer, kernel_regularizer, kernel_constraint),
-            (recurrent_initializer, recurrent_regularizer, recurrent_constraint),
-            (bias_initializer, bias_regularizer, bias_constraint),
-            Dropouts(dropout, recurrent_dropout, seed),
-            Options(return_sequences, return_state, go_backwards, stateful, unroll),
-            use_cudnn,
-            zero_output_for_mask,
+            kernel_initializer,
+            recurrent_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            recurrent_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            recurrent_constraint,
+            bias_constraint,
+            dropout,
+            recurrent_dropout,
+            reset_after,
+            seed,
             activity_regularizer=activity_regularizer,
             **kwargs,
         )
-        self.recurrent_activation = activations.get(recurrent_activation)
-        self.reset_after = reset_after
+        along = (return_sequences, return_state, go_backwards, stateful, unroll)
+        self.set_time(Options(*along, zero_output_for_mask))
+        self.use_cudnn = one_of(self.label, "use_cudnn", use_cudnn, ("auto", True, False))
         _check_use_cudnn(self)
-
-    def bias_shape(self) -> tuple[int, ...]:
-        return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
-
-    def biases(self) -> tuple[torch.Tensor, ...]:
-        both = self.reset_after and self.bias is not None
-        return self.bias.unbind(0) if both else super().biases()
-
-    def fused_kernel(self) -> Kernel | None:
-        usual = self.activation in _TANH and self.recurrent_activation in _SIGMOID
-        return torch._VF.gru if usual and self.reset_after else None
-
-    def step(self, x: torch.Tensor, states: States, drops: torch.Tensor | None) -> States:
-        (hidden,) = states
-        gate = self.recurrent_activation
-        x_reset, x_update, x_new = x.chunk(3, 1)
-        if self.reset_after:
-            projected = self.project_state(hidden, drops)
-            if self.bias is not None:
-                projected = projected + self.bias[1]
-            h_reset, h_update, h_new = projected.chunk(3, 1)
-            update = gate(x_update + h_update)
-            new = self.activation(x_new + gate(x_reset + h_reset) * h_new)
-        else:
-            kept = (hidden, hidden, hidden) if drops is None else (hidden * drops).unbind(0)
-            w_reset, w_update, w_new = self.weight_hh.chunk(3)
-            reset = gate(x_reset + F.linear(kept[0], w_reset))
-            update = gate(x_update + F.linear(kept[1], w_update))
-            new = self.activation(x_new + F.linear(reset * kept[2], w_new))
-        return (update * hidden + (1 - update) * new,)
 
 
 def _check_use_cudnn(layer: LSTM | GRU) -> None:

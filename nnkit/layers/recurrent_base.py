@@ -1,10 +1,10 @@
-"""What recurrent layers share: arguments, weights, states, masks, the choice of the kernel."""
+"""What recurrent layers share: cells with gates, first states, states that are kept, masks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -12,34 +12,30 @@ import torch.nn.functional as F
 from nnkit import activations, random
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
-from nnkit.layers.recurrent_kernels import Kernel, States, fused, fused_masked, step_by_step
+from nnkit.layers.recurrent_kernels import (
+    Cell,
+    Kernel,
+    Options,
+    States,
+    Wanted,
+    first_states,
+    fused,
+    fused_masked,
+    listed,
+    nested,
+    run_cell,
+    step_by_step,
+)
 from nnkit.layouts import DENSE, SAME, Layout
 from nnkit.shapes import describe, one_of, positive
+from nnkit.tree import flatten, map_structure
 from nnkit.weights import keras_view
 
-__all__ = ["Dropouts", "Options", "Recurrent"]
+__all__ = ["Gated", "Recurrent", "TimeLayer"]
 
 
-class Options(NamedTuple):
-    """How a recurrent layer runs along time, and what it gives."""
-
-    return_sequences: bool
-    return_state: bool
-    go_backwards: bool
-    stateful: bool
-    unroll: bool
-
-
-class Dropouts(NamedTuple):
-    """Fractions dropped in training, the same elements in all steps, and the seed of the draw."""
-
-    inputs: float
-    recurrent: float
-    seed: int | None
-
-
-class Recurrent(Layer):
-    """Base of SimpleRNN, LSTM and GRU.
+class Gated(Cell):
+    """Base of cells with gates: their matrices lie side by side in one weight.
 
     Torch's fused kernel runs wherever the options allow it. Elsewhere (other activations,
     recurrent dropout in training, use_cudnn=False) a loop over the steps gives the same numbers.
@@ -51,16 +47,18 @@ class Recurrent(Layer):
         weight_layout, bias_layout: how torch stores them.
     """
 
-    accepts = "(batch, time, features)"
+    accepts = "(batch, features)"
     fixes = "features"
-    supports_masking = True
     gates: ClassVar[int] = 1
     state_names: ClassVar[tuple[str, ...]] = ("state_h",)
+    size_name: ClassVar[str] = "units"
     weight_layout: ClassVar[Layout] = DENSE
     bias_layout: ClassVar[Layout] = SAME
+    features_axis: int = -1
+    use_cudnn: bool | str = "auto"
+    drops_by_gate: ClassVar[bool] = False
     bias_initializer: Any
     zero_bias: torch.Tensor
-    state_h: torch.Tensor
     kernel = keras_view("weight_ih")
     recurrent_kernel = keras_view("weight_hh")
 
@@ -72,30 +70,22 @@ class Recurrent(Layer):
         kernel: Sequence[Any],
         recurrent: Sequence[Any],
         bias: Sequence[Any],
-        dropouts: Dropouts,
-        options: Options,
-        use_cudnn: bool | str,
-        zero_output_for_mask: bool,
+        dropouts: Sequence[Any],
         implementation: int = 2,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         # Keras's ways to multiply the matrices. Here the fastest that fits is always taken.
         one_of(self.label, "implementation", implementation, (0, 1, 2))
-        self.units = positive(self.label, "units", units)
+        self.units = positive(self.label, self.size_name, units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         self.set_options("kernel", *kernel)
         self.set_options("recurrent", *recurrent)
         self.set_options("bias", *bias)
-        self.dropout = self._fraction("dropout", dropouts.inputs)
-        self.recurrent_dropout = self._fraction("recurrent_dropout", dropouts.recurrent)
-        self.seed_generator = random.SeedGenerator(dropouts.seed)
-        self.return_sequences, self.return_state = options.return_sequences, options.return_state
-        self.go_backwards, self.stateful = options.go_backwards, options.stateful
-        self.unroll = options.unroll
-        self.use_cudnn = one_of(self.label, "use_cudnn", use_cudnn, ("auto", True, False))
-        self.zero_output_for_mask = zero_output_for_mask
+        self.dropout = self._fraction("dropout", dropouts[0])
+        self.recurrent_dropout = self._fraction("recurrent_dropout", dropouts[1])
+        self.seed_generator = random.SeedGenerator(dropouts[2])
         for name in ("weight_ih", "weight_hh", "bias"):
             self.register_parameter(name, None)
 
@@ -108,7 +98,7 @@ class Recurrent(Layer):
 
     def fused_kernel(self) -> Kernel | None:
         """Torch's kernel for these options, or None."""
-        raise NotImplementedError(f"{type(self).__name__} has no fused_kernel().")
+        return None
 
     def step(self, x: torch.Tensor, states: States, drops: torch.Tensor | None) -> States:
         """The next states.
@@ -119,6 +109,14 @@ class Recurrent(Layer):
             drops: factors of the recurrent dropout, (gates, batch, units).
         """
         raise NotImplementedError(f"{type(self).__name__} has no step().")
+
+    def kernel_shape(self, inputs: int) -> tuple[int, ...]:
+        """The shape of a kernel over this many features, in Keras's layout."""
+        return (inputs, self.gates * self.units)
+
+    def state_shape(self) -> tuple[int, ...]:
+        """The shape of a state, without batch."""
+        return (self.units,)
 
     def bias_shape(self) -> tuple[int, ...]:
         """The shape of the bias in Keras's layout."""
@@ -132,73 +130,170 @@ class Recurrent(Layer):
         """The input's and the recurrent bias, or nothing."""
         return () if self.bias is None else (self.bias, self.zero_bias)
 
+    def multiply(self, x: torch.Tensor, weight: torch.Tensor, bias: Any) -> torch.Tensor:
+        """The inputs of all steps, (batch, time, features), times a kernel, plus a bias."""
+        return F.linear(x, weight, bias)
+
+    def project_state(self, state: torch.Tensor, drops: torch.Tensor | None) -> torch.Tensor:
+        """The hidden state times the recurrent kernel, without bias: (batch, gates * units)."""
+        if drops is None:
+            return F.linear(state, self.weight_hh)
+        matrices = self.weight_hh.view(self.gates, self.units, self.units)
+        return torch.bmm(state * drops, matrices.mT).transpose(0, 1).flatten(1)
+
     # -- weights and states --------------------------------------------------------------------
 
     def build(self, input_shape: Any) -> None:
-        width = self.gates * self.units
-        self.weight_ih = self.add_named_weight(
-            "kernel", (input_shape[-1], width), self.weight_layout
-        )
-        self.weight_hh = self.add_weight(
-            (self.units, width),
-            self.recurrent_initializer,
-            dtype=self.dtype,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-            name="recurrent_kernel",
-            layout=self.weight_layout,
-        )
+        layout = self.weight_layout
+        shape = self.kernel_shape(input_shape[self.features_axis])
+        self.weight_ih = self.add_named_weight("kernel", shape, layout)
+        self.weight_hh = self._add("recurrent", self.kernel_shape(self.units), layout)
         if self.use_bias:
-            self.bias = self.add_weight(
-                self.bias_shape(),
-                self.make_bias(),
-                dtype=self.dtype,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-                name="bias",
-                layout=self.bias_layout,
-            )
+            self.bias = self._add("bias", self.bias_shape(), self.bias_layout, self.make_bias())
             # Torch's kernels want two biases; Keras has, counts and trains one.
-            zeros = torch.zeros(width, dtype=self.dtype)
+            zeros = torch.zeros(self.gates * self.units, dtype=self.dtype)
             self.register_buffer("zero_bias", zeros, persistent=False)
-        if self.stateful:
-            if input_shape[0] is None:
-                raise ShapeError(
-                    f"{self.label} is stateful and keeps a state for each sample, so it needs a "
-                    f"fixed batch size. Give Input(batch_size=...)."
-                )
-            for name in self.state_names:
-                zeros = torch.zeros(input_shape[0], self.units, dtype=self.dtype)
-                self.register_buffer(name, zeros, persistent=False)
+
+    def _add(self, kind: str, shape: Any, layout: Layout, initializer: Any = None) -> Any:
+        return self.add_weight(
+            shape,
+            initializer or getattr(self, f"{kind}_initializer"),
+            dtype=self.dtype,
+            regularizer=getattr(self, f"{kind}_regularizer"),
+            constraint=getattr(self, f"{kind}_constraint"),
+            name="bias" if kind == "bias" else f"{kind}_kernel",
+            layout=layout,
+        )
 
     @property
-    def state_size(self) -> list[int]:
-        """The length of each state."""
-        return [self.units] * len(self.state_names)
+    def state_size(self) -> Any:
+        """The length of the state, or a list of lengths for several."""
+        several = len(self.state_names) > 1
+        return [self.units] * len(self.state_names) if several else self.units
 
     @property
-    def states(self) -> list[torch.Tensor] | None:
-        """The states that a stateful layer keeps; None when it keeps none."""
-        if not self.stateful or not self.built:
-            return None
-        return [getattr(self, name) for name in self.state_names]
+    def output_size(self) -> int:
+        """The length of the output."""
+        return self.units
 
-    def get_initial_state(self, batch_size: int) -> list[torch.Tensor]:
+    def get_initial_state(self, batch_size: int | None = None) -> list[torch.Tensor]:
         """Zeros for each state."""
-        device = None if self.weight_ih is None else self.weight_ih.device
-        return [
-            torch.zeros(batch_size, units, dtype=self.dtype, device=device)
-            for units in self.state_size
-        ]
+        shape, weight = (batch_size or 0, *self.state_shape()), self.weight_ih
+        dtype, device = (self.dtype, None) if weight is None else (weight.dtype, weight.device)
+        return [torch.zeros(shape, dtype=dtype, device=device) for _ in self.state_names]
+
+    def forward(self, inputs: torch.Tensor, states: Any, training: bool | None = None) -> Any:
+        """One step: the output, and the new states in a list if they came in one.
+
+        In training each call drops other elements.
+        """
+        old, batch = tuple(listed(states)), inputs.shape[0]
+        shapes = [tuple(state.shape) for state in old]
+        if shapes != [(batch, *self.state_shape())] * len(self.state_names):
+            raise _wrong_states(self, self.get_initial_state(batch), shapes, "states")
+        new = tuple(torch.empty_like(state) for state in old)
+        if not inputs.is_meta:
+            training = bool(training)
+            x = inputs.to(self.weight_ih.dtype).unsqueeze(1)
+            x = self._project(x, training).select(1, 0)
+            new = self.step(x, old, self._drops(old, training))
+        return new[0], (list(new) if isinstance(states, (list, tuple)) else new[0])
+
+    def run(
+        self, x: torch.Tensor, states: Any, mask: Any, training: bool, wanted: Wanted
+    ) -> tuple[torch.Tensor, States]:
+        states = tuple(states)
+        if x.is_meta:
+            # The kernels run step by step there, and only the shape is wanted.
+            times = x.shape[1:2] if wanted.sequences else ()
+            return states[0].new_empty((x.shape[0], *times, *self.state_shape())), states
+        x = x.to(self.weight_ih.dtype)
+        dropping = training and self.recurrent_dropout > 0
+        kernel = self.fused_kernel() if self.use_cudnn and not dropping else None
+        if kernel is None:
+            x = self._project(x, training)
+            step = partial(self.step, drops=self._drops(states, training))
+            return step_by_step(step, x, states, mask, wanted)
+        if training and self.dropout > 0:
+            x = self._drop(x)
+        weights = [self.weight_ih, self.weight_hh, *self.biases()]
+        if mask is not None:
+            return fused_masked(kernel, x, states, weights, mask, wanted)
+        output, states = fused(kernel, x, states, weights)
+        return (output if wanted.sequences else states[0]), states
+
+    def _project(self, x: torch.Tensor, training: bool) -> torch.Tensor:
+        """The inputs of all steps times the kernel, plus the bias."""
+        bias = self.biases()[0] if self.use_bias else None
+        if not training or self.dropout == 0:
+            return self.multiply(x, self.weight_ih, bias)
+        if self.recurrent_dropout == 0 and not self.drops_by_gate:
+            return self.multiply(self._drop(x), self.weight_ih, bias)
+        # With recurrent dropout, or convolutions, Keras drops other inputs for each gate.
+        kernels = self.weight_ih.chunk(self.gates)
+        offsets = [None] * self.gates if bias is None else bias.chunk(self.gates)
+        pairs = zip(kernels, offsets, strict=True)
+        return torch.cat([self.multiply(self._drop(x), *pair) for pair in pairs], 2)
+
+    def _drop(self, x: torch.Tensor) -> torch.Tensor:
+        shape = (None, 1, *[None] * (x.ndim - 2))
+        return random.dropout(x, self.dropout, shape, self.seed_generator)
+
+    def _drops(self, states: States, training: bool) -> torch.Tensor | None:
+        dropping = training and self.recurrent_dropout > 0
+        return self._recurrent_drops(states[0]) if dropping else None
+
+    def _recurrent_drops(self, state: torch.Tensor) -> torch.Tensor:
+        ones = state.new_ones(self.gates, *state.shape)
+        return random.dropout(ones, self.recurrent_dropout, seed=self.seed_generator)
+
+
+class TimeLayer(Layer):
+    """Base of layers that run a cell along time: first states, kept states, masks, directions.
+
+    States are nested as the cell takes them, and a flat tuple while they are checked and kept.
+
+    Attributes:
+        cell: makes one step.
+    """
+
+    supports_masking = True
+    cell: Any
+
+    def set_time(self, options: Options) -> None:
+        """Keep how to run along time."""
+        self.return_sequences, self.return_state = options.return_sequences, options.return_state
+        self.go_backwards, self.stateful = options.go_backwards, options.stateful
+        self.unroll, self.zero_output_for_mask = options.unroll, options.zero_output_for_mask
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if not self.stateful:
+            return
+        if input_shape[0] is None:
+            raise ShapeError(
+                f"{self.label} is stateful and keeps a state for each sample, so it needs a "
+                f"fixed batch size. Give Input(batch_size=...)."
+            )
+        states = first_states(self.cell, input_shape[0])
+        for at, state in enumerate(flatten(states)):
+            self.register_buffer(f"state_{at}", state.detach().clone(), persistent=False)
+        self._nesting = map_structure(lambda state: None, states)
+
+    def _kept(self) -> States:
+        return tuple(getattr(self, f"state_{at}") for at in range(len(flatten(self._nesting))))
+
+    @property
+    def states(self) -> list[Any] | None:
+        """The states that a stateful layer keeps; None when it keeps none."""
+        return nested(self._nesting, self._kept()) if self.stateful and self.built else None
 
     def reset_state(self) -> None:
         """Set the states of a stateful layer to zero."""
-        for state in self.states or ():
+        for state in flatten(self.states or ()):
             state.zero_()
 
     reset_states = reset_state
-
-    # -- the call ------------------------------------------------------------------------------
 
     def check_input(self, shape: Any) -> None:
         super().check_input(shape)
@@ -215,40 +310,48 @@ class Recurrent(Layer):
         states = self._first_states(sequence, initial_state)
         if mask is not None:
             mask = self._check_mask(sequence, mask)
-        if sequence.device.type == "meta":
-            # The kernels run step by step there, and only the shape is wanted.
-            times = sequence.shape[1:2] if self.return_sequences else ()
-            output = states[0].new_empty((sequence.shape[0], *times, self.units))
-        else:
-            x = sequence.to(self.weight_ih.dtype)
-            output, states = self._run(x, states, mask, bool(training))
-            if self.stateful:
-                self._keep(states)
-        return (output, *states) if self.return_state else output
+        if self.go_backwards and not sequence.is_meta:
+            sequence, mask = sequence.flip(1), None if mask is None else mask.flip(1)
+        final = self.return_state or self.stateful
+        wanted = Wanted(self.return_sequences, self.zero_output_for_mask, final)
+        output, last = self.run_all(sequence, states, mask, bool(training), wanted)
+        if self.stateful and not sequence.is_meta:
+            with torch.no_grad():
+                for kept, state in zip(self._kept(), last, strict=True):
+                    kept.copy_(state)
+        return (output, *nested(states, last)) if self.return_state else output
 
-    def _first_states(self, sequence: torch.Tensor, given: Any) -> States:
-        batch, like = sequence.shape[0], self.weight_ih
-        if self.stateful and sequence.device.type != "meta" and batch != len(self.state_h):
+    def run_all(
+        self, x: torch.Tensor, states: Any, mask: Any, training: bool, wanted: Wanted
+    ) -> tuple[torch.Tensor, States]:
+        """Run the cell over all steps."""
+        return run_cell(self.cell, x, states, mask, training, wanted)
+
+    def _first_states(self, sequence: torch.Tensor, given: Any) -> Any:
+        batch = sequence.shape[0]
+        if self.stateful and not sequence.is_meta and batch != len(self._kept()[0]):
             raise ShapeError(
-                f"{self.label} is stateful and was built for {len(self.state_h)} samples at a "
+                f"{self.label} is stateful and was built for {len(self._kept()[0])} samples at a "
                 f"time, but received {batch}. Use that batch size throughout."
             )
         if given is None and self.stateful:
             # Copies, since the backward pass needs the old states after they are replaced.
-            return tuple(state.clone() for state in self.states or ())
+            return nested(self._nesting, [state.clone() for state in self._kept()])
+        states = self.start(sequence)
         if given is None:
-            zeros = torch.zeros(batch, self.units, dtype=like.dtype, device=sequence.device)
-            return (zeros,) * len(self.state_names)
-        given = list(given) if isinstance(given, (list, tuple)) else [given]
-        given = [torch.as_tensor(state, device=sequence.device) for state in given]
+            return states
+        given = [torch.as_tensor(state, device=sequence.device) for state in flatten(given)]
         shapes = [tuple(state.shape) for state in given]
-        wanted = [(batch, self.units)] * len(self.state_names)
-        if shapes != wanted:
-            raise ShapeError(
-                f"{self.label} needs {len(wanted)} states of shape {wanted[0]} as initial_state, "
-                f"but received {len(given)}: {', '.join(map(str, shapes)) or 'none'}."
-            )
-        return tuple(state.to(like.dtype) for state in given)
+        if shapes != [tuple(state.shape) for state in flatten(states)]:
+            raise _wrong_states(self, states, shapes, "initial_state")
+        return map_structure(lambda new, old: new.to(old.dtype), nested(states, given), states)
+
+    def start(self, sequence: torch.Tensor) -> Any:
+        """The states that the cell starts with, for these inputs."""
+        weight = next((p for p in self.parameters() if p.is_floating_point()), sequence)
+        dtype = weight.dtype if weight.is_floating_point() else self.dtype
+        states = first_states(self.cell, sequence.shape[0])
+        return map_structure(lambda state: state.to(sequence.device, dtype), states)
 
     def _check_mask(self, sequence: torch.Tensor, mask: Any) -> torch.Tensor:
         mask = torch.as_tensor(mask, device=sequence.device)
@@ -259,62 +362,39 @@ class Recurrent(Layer):
             )
         return mask.to(torch.bool)
 
-    def _run(
-        self, x: torch.Tensor, states: States, mask: torch.Tensor | None, training: bool
-    ) -> tuple[torch.Tensor, States]:
-        if self.go_backwards:
-            x, mask = x.flip(1), None if mask is None else mask.flip(1)
-        sequences, zeros = self.return_sequences, self.zero_output_for_mask
-        dropping = training and self.recurrent_dropout > 0
-        kernel = self.fused_kernel() if self.use_cudnn and not dropping else None
-        if kernel is None:
-            drops = self._recurrent_drops(states[0]) if dropping else None
-            x = self._project(x, training, dropping)
-            step = partial(self.step, drops=drops)
-            return step_by_step(step, x, states, mask, sequences=sequences, zeros=zeros)
-        if training and self.dropout > 0:
-            x = self._drop(x)
-        weights = [self.weight_ih, self.weight_hh, *self.biases()]
-        if mask is None:
-            output, states = fused(kernel, x, states, weights)
-            return (output if sequences else states[0]), states
-        final = self.return_state or self.stateful
-        return fused_masked(
-            kernel, x, states, weights, mask, sequences=sequences, zeros=zeros, final=final
-        )
-
-    def _project(self, x: torch.Tensor, training: bool, dropping: bool) -> torch.Tensor:
-        """The inputs of all steps times the kernel, plus the bias."""
-        bias = self.biases()[0] if self.use_bias else None
-        if not training or self.dropout == 0:
-            return F.linear(x, self.weight_ih, bias)
-        if not dropping:
-            return F.linear(self._drop(x), self.weight_ih, bias)
-        # With recurrent dropout Keras drops other inputs for each gate.
-        gates = [F.linear(self._drop(x), w) for w in self.weight_ih.chunk(self.gates)]
-        projected = torch.cat(gates, -1)
-        return projected if bias is None else projected + bias
-
-    def _drop(self, x: torch.Tensor) -> torch.Tensor:
-        return random.dropout(x, self.dropout, (None, 1, None), self.seed_generator)
-
-    def _recurrent_drops(self, state: torch.Tensor) -> torch.Tensor:
-        ones = state.new_ones(self.gates, *state.shape)
-        return random.dropout(ones, self.recurrent_dropout, seed=self.seed_generator)
-
-    def project_state(self, state: torch.Tensor, drops: torch.Tensor | None) -> torch.Tensor:
-        """The hidden state times the recurrent kernel, without bias: (batch, gates * units)."""
-        if drops is None:
-            return F.linear(state, self.weight_hh)
-        matrices = self.weight_hh.view(self.gates, self.units, self.units)
-        return torch.bmm(state * drops, matrices.mT).transpose(0, 1).flatten(1)
-
-    def _keep(self, states: States) -> None:
-        with torch.no_grad():
-            for name, state in zip(self.state_names, states, strict=True):
-                getattr(self, name).copy_(state)
-
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         output = mask if self.return_sequences else None
-        return [output, *(None for _ in self.state_names)] if self.return_state else output
+        none = [None] * len(listed(self.cell.state_size))
+        return [output, *none] if self.return_state else output
+
+
+class Recurrent(TimeLayer, Gated):
+    """Base of layers that are their own cell, such as LSTM, and run it along time."""
+
+    accepts = "(batch, time, features)"
+    cell: Any = property(lambda self: self, doc="The layer itself: it has the weights.")
+
+    def run_all(
+        self, x: torch.Tensor, states: Any, mask: Any, training: bool, wanted: Wanted
+    ) -> tuple[torch.Tensor, States]:
+        return self.run(x, states, mask, training, wanted)
+
+    def start(self, sequence: torch.Tensor) -> Any:
+        shape = (sequence.shape[0], *self.state_shape())
+        zeros = torch.zeros(shape, dtype=self.weight_ih.dtype, device=sequence.device)
+        return [zeros] * len(self.state_names)
+
+    @property
+    def state_size(self) -> list[int]:
+        """The length of each state."""
+        return [self.units] * len(self.state_names)
+
+
+def _wrong_states(layer: Layer, wanted: Any, shapes: list[Any], argument: str) -> ShapeError:
+    sizes = [tuple(state.shape) for state in flatten(wanted)]
+    named = sizes if len(set(sizes)) > 1 else sizes[:1]
+    return ShapeError(
+        f"{layer.label} needs {len(sizes)} states of shape {', '.join(map(str, named))} as "
+        f"{argument}, but received {len(shapes)}: {', '.join(map(str, shapes)) or 'none'}."
+    )

@@ -1,22 +1,58 @@
-"""Running along time: torch's fused kernels, a loop in plain torch, and masks for both.
+"""Running along time: torch's fused kernels, a loop in plain torch, masks for both, any cell.
 
-Everything here works on tensors alone. `states` are tuples of (batch, units), the hidden state
-first; the output of a step is its hidden state.
+`states` are tuples of (batch, units), in the loop also of (batch, ...); the first of them is the
+output of a step. Cells take and give them nested, in lists.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Kernel", "States", "Step", "fused", "fused_masked", "step_by_step"]
+from nnkit.conventions import adopt_lists
+from nnkit.errors import ArgumentError, ShapeError
+from nnkit.layer import Layer
+from nnkit.tree import flatten, map_structure
+
+__all__ = [
+    "Cell", "Kernel", "Options", "States", "Step", "Wanted", "build_inner", "check_cell",
+    "first_states", "fused", "fused_masked", "listed", "nested", "one_step", "run_cell",
+    "step_by_step",
+]  # fmt: skip
 
 States = tuple[Tensor, ...]
 Kernel = Callable[..., Any]
 Step = Callable[[Tensor, States], States]
+
+
+class Options(NamedTuple):
+    """How a recurrent layer runs along time, and what it gives."""
+
+    return_sequences: bool
+    return_state: bool
+    go_backwards: bool
+    stateful: bool
+    unroll: bool
+    zero_output_for_mask: bool
+
+
+class Wanted(NamedTuple):
+    """What a run along time has to give.
+
+    Args:
+        sequences: every output instead of the last.
+        zeros: masked steps give zeros instead of repeating the output before.
+        final: whether the states at the end are needed; else they may be the ones from the start.
+    """
+
+    sequences: bool
+    zeros: bool
+    final: bool
+
 
 # Added to a gate before its sigmoid, closes or opens it completely; still finite in float16.
 _SHUT = 1e4
@@ -61,10 +97,7 @@ def fused_masked(
     states: States,
     weights: Sequence[Tensor],
     mask: Tensor,
-    *,
-    sequences: bool,
-    zeros: bool,
-    final: bool,
+    wanted: Wanted,
 ) -> tuple[Tensor, States]:
     """Run one of torch's kernels with a mask of any pattern, exactly and without a loop.
 
@@ -74,10 +107,9 @@ def fused_masked(
     Args:
         kernel, x, states, weights: see `fused`; x has the batch axis first.
         mask: (batch, time), True where a step counts.
-        sequences: return every output instead of the last.
-        zeros: masked steps give zeros instead of repeating the output before.
-        final: whether the states at the end are needed; else they are the ones from the start.
+        wanted: what to give.
     """
+    sequences, zeros, final = wanted
     order = torch.argsort((~mask).to(torch.uint8), dim=1, stable=True)
     count = mask.sum(1, keepdim=True)
     x = _rows(x, order).view(x.shape[1], x.shape[0], x.shape[2])
@@ -126,34 +158,147 @@ def _stop_after(
 
 
 def step_by_step(
-    step: Step,
-    x: Tensor,
-    states: States,
-    mask: Tensor | None,
-    *,
-    sequences: bool,
-    zeros: bool,
+    step: Step, x: Tensor, states: States, mask: Tensor | None, wanted: Wanted
 ) -> tuple[Tensor, States]:
     """Run a step function along time.
 
     Args:
         step: from the input of one step and the states to the new states.
         x: (batch, time, ...).
-        mask, sequences, zeros: see `fused_masked`.
+        mask, wanted: see `fused_masked`; the states at the end are always given.
     """
     outputs = []
     for at, now in enumerate(x.unbind(1)):
         new = step(now, states)
         if mask is not None:
             keep = mask[:, at : at + 1]
-            new = tuple(torch.where(keep, n, s) for n, s in zip(new, states, strict=True))
+            new = tuple(
+                torch.where(keep if n.ndim == 2 else _spread(keep, n, 1), n, s)
+                for n, s in zip(new, states, strict=True)
+            )
         states = new
-        if sequences:
+        if wanted.sequences:
             outputs.append(states[0])
-    output = torch.stack(outputs, 1) if sequences else states[0]
+    output = torch.stack(outputs, 1) if wanted.sequences else states[0]
     if mask is None:
         return output, states
     # A given first state is no output: until a step counts, the output is zero.
-    keep = mask if zeros else mask.cumsum(1) > 0
-    keep = keep.unsqueeze(2) if sequences else keep[:, -1:]
+    keep = mask if wanted.zeros else mask.cumsum(1) > 0
+    keep = _spread(keep, output, 2) if wanted.sequences else _spread(keep[:, -1], output, 1)
     return output.masked_fill(~keep, 0), states
+
+
+def _spread(mask: Tensor, x: Tensor, axes: int) -> Tensor:
+    """The mask for the first axes of x, with axes of size 1 for the others."""
+    return mask.view(*x.shape[:axes], *[1] * (x.ndim - axes))
+
+
+# -- cells -----------------------------------------------------------------------------------------
+
+
+class Cell(Layer):
+    """Base of the cells here, which run along time faster than with one call for each step."""
+
+    def run(
+        self, x: Tensor, states: Any, mask: Any, training: bool, wanted: Wanted
+    ) -> tuple[Tensor, States]:
+        """The output(s), and the states at the end in a flat tuple."""
+        raise NotImplementedError(f"{type(self).__name__} has no run().")
+
+
+def listed(value: Any) -> list[Any]:
+    """A list of one thing or of several."""
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def first_states(cell: Any, batch_size: int | None) -> list[Any]:
+    """The states a cell starts with, nested as it takes them: zeros unless it says otherwise."""
+    if hasattr(cell, "get_initial_state"):
+        return listed(cell.get_initial_state(batch_size=batch_size))
+    return [torch.zeros(batch_size or 0, *listed(size)) for size in listed(cell.state_size)]
+
+
+def check_cell(who: str, cell: Any) -> Any:
+    """The cell, if it is one.
+
+    Raises: ArgumentError for anything else.
+    """
+    if isinstance(cell, Layer) and hasattr(cell, "go_backwards"):
+        raise ArgumentError(
+            f"{who} needs a cell, which makes one step, but {cell.label} runs along time itself. "
+            f"Use it alone, or give its cell, such as LSTMCell(32)."
+        )
+    made = not inspect.isclass(cell) and (callable(cell) or hasattr(cell, "call"))
+    if not made or not isinstance(getattr(cell, "state_size", None), (int, list, tuple)):
+        raise ArgumentError(
+            f"{who} needs a cell: an object with call(inputs, states) and state_size, an int or a "
+            f"list of them, such as LSTMCell(32). Got {cell!r}."
+        )
+    return cell
+
+
+def build_inner(cell: Any, shape: Any) -> None:
+    """Let a cell that is a layer make its weights for inputs of one step."""
+    if isinstance(cell, Layer) and not cell.built:
+        cell.check_input(shape)
+        adopt_lists(cell)
+        cell.build(shape)
+        cell.built = True
+
+
+def run_cell(
+    cell: Any, x: Tensor, states: Any, mask: Any, training: bool, wanted: Wanted
+) -> tuple[Tensor, States]:
+    """Run any cell along time: in its own fast way, or one call after the other.
+
+    Args:
+        cell: called with the input of a step and the states; gives the output and new states.
+        x: (batch, time, ...).
+        states: at the start, nested as the cell takes them; the ones at the end come flat.
+        mask: (batch, time), True where a step counts, or None.
+    """
+    if isinstance(cell, Cell) and _only_ours(cell):
+        return cell.run(x, states, mask, training, wanted)
+    if x.is_meta:
+        output, new = one_step(cell, x.select(1, 0), states)
+        times = x.shape[1:2] if wanted.sequences else ()
+        return output.new_empty((output.shape[0], *times, *output.shape[1:])), new
+
+    def step(now: Tensor, flat: States) -> States:
+        output, new = one_step(cell, now, nested(states, flat[1:]))
+        return (output, *new)
+
+    # The output goes along as a state; before the first step that counts it is zero.
+    start = (torch.zeros((), device=x.device), *flatten(states))
+    output, last = step_by_step(step, x, start, mask, wanted)
+    return output, last[1:]
+
+
+def _only_ours(cell: Cell) -> bool:
+    """Whether a call does nothing that `run` leaves out, such as a user's code or hooks."""
+    hooks = (cell._forward_hooks, cell._forward_pre_hooks)
+    backward = (cell._backward_hooks, cell._backward_pre_hooks)
+    return type(cell).forward.__module__.startswith("nnkit.") and not any((*hooks, *backward))
+
+
+def one_step(cell: Any, x: Tensor, states: Any) -> tuple[Tensor, States]:
+    """The output of a cell, and its new states in a flat tuple."""
+    result = (cell if callable(cell) else cell.call)(x, states)
+    who = getattr(cell, "label", type(cell).__name__)
+    if not isinstance(result, (list, tuple)) or len(result) != 2:
+        raise ArgumentError(
+            f"{who} must give (output, new_states), but its call gave {type(result).__name__}."
+        )
+    new, old = flatten(result[1]), flatten(states)
+    if len(new) != len(old):
+        raise ShapeError(
+            f"{who} was given {len(old)} states but gave {len(new)} new ones. "
+            f"Return as many as state_size has."
+        )
+    return result[0], tuple(new)
+
+
+def nested(like: Any, leaves: Any) -> Any:
+    """The leaves in the nesting of another structure."""
+    left = iter(leaves)
+    return map_structure(lambda _: next(left), like)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from nnkit.shapes import describe, one_of
 from nnkit.tree import flatten, map_structure
 from nnkit.wrapper import as_layer
 
-__all__ = ["Bidirectional", "TimeDistributed", "Wrapper"]
+__all__ = ["Bidirectional", "TimeDistributed", "Wrapper", "revived"]
 
 
 class Wrapper(Layer):
@@ -39,7 +40,7 @@ class Wrapper(Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """A new layer from `get_config()`, with the layers inside made from theirs."""
-        return cls(**_revived(config))
+        return cls(**revived(config))
 
 
 class TimeDistributed(Wrapper):
@@ -236,7 +237,7 @@ class Bidirectional(Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """A new layer from `get_config()`, with the layers inside made from theirs."""
-        return cls(**_revived(config))
+        return cls(**revived(config))
 
 
 def _remade(layer: Layer, **changes: Any) -> Any:
@@ -246,22 +247,39 @@ def _remade(layer: Layer, **changes: Any) -> Any:
     if kind.get_config is not Layer.get_config:
         return kind.from_config({**layer.get_config(), **changes})
     # A config would lose initializers and activations that are plain functions.
-    args, kwargs = layer._init_args
+    args, kwargs = map_structure(_anew, layer._init_args)
     names = list(inspect.signature(kind.__init__).parameters)[1:]
     return kind(**{**dict(zip(names, args, strict=False)), **kwargs, **changes})
 
 
-def _revived(config: dict[str, Any]) -> dict[str, Any]:
-    """The config with layers in place of their configs {"class_name": ..., "config": ...}."""
-    made = dict(config)
-    for name in ("layer", "backward_layer"):
-        inner = config.get(name)
-        if isinstance(inner, dict):
-            known = {kind.__name__: kind for kind in _kinds(Layer)}
-            if inner["class_name"] not in known:
-                raise unknown_name("layer class", inner["class_name"], known)
-            made[name] = known[inner["class_name"]].from_config(inner["config"])
+def _anew(argument: Any) -> Any:
+    """A new cell like the one given to a layer; anything else as it is."""
+    if not isinstance(argument, Layer):
+        return copy.deepcopy(argument) if isinstance(argument, nn.Module) else argument
+    kind = type(argument)
+    if kind.get_config is not Layer.get_config:
+        return kind.from_config(argument.get_config())
+    args, kwargs = map_structure(_anew, argument._init_args)
+    made = kind(*args, **kwargs)
+    made.name, made.trainable = argument.name, argument.trainable
     return made
+
+
+def revived(config: dict[str, Any]) -> dict[str, Any]:
+    """The config with layers in place of their configs {"class_name": ..., "config": ...}."""
+    held = {"layer", "backward_layer", "cell", "cells"} & set(config)
+    return {**config, **{name: _revive(config[name]) for name in held}}
+
+
+def _revive(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_revive(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    known = {kind.__name__: kind for kind in _kinds(Layer)}
+    if value["class_name"] not in known:
+        raise unknown_name("layer class", value["class_name"], known)
+    return known[value["class_name"]].from_config(value["config"])
 
 
 def _kinds(kind: type[Layer]) -> list[type[Layer]]:
