@@ -2,7 +2,18 @@
 
 from nnkit.layer import Layer
 from nnkit.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from nnkit.layers.adaptive_pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
+)
+from nnkit.layers.attention import AdditiveAttention, Attention
 from nnkit.layers.batch_normalization import BatchNormalization
+from nnkit.layers.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
+from nnkit.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from nnkit.layers.convolution import (
     Conv1D,
     Conv2D,
@@ -20,6 +31,7 @@ from nnkit.layers.convolution_transpose import (
     Convolution3DTranspose,
 )
 from nnkit.layers.core import Activation, Dense, Lambda
+from nnkit.layers.einsum_dense import EinsumDense
 from nnkit.layers.embedding import Embedding
 from nnkit.layers.identity import Identity, Masking
 from nnkit.layers.input import Input, InputLayer
@@ -41,6 +53,7 @@ from nnkit.layers.merging import (
     multiply,
     subtract,
 )
+from nnkit.layers.multi_head_attention import GroupQueryAttention, MultiHeadAttention
 from nnkit.layers.normalization import (
     GroupNormalization,
     LayerNormalization,
@@ -100,6 +113,7 @@ from nnkit.layers.reshaping import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from nnkit.layers.rnn import RNN
 from nnkit.layers.separable import (
     DepthwiseConv1D,
     DepthwiseConv2D,
@@ -108,6 +122,7 @@ from nnkit.layers.separable import (
     SeparableConvolution1D,
     SeparableConvolution2D,
 )
+from nnkit.layers.spectral_normalization import SpectralNormalization
 from nnkit.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 from nnkit.wrapper import TorchModuleWrapper
 
@@ -115,10 +130,19 @@ __all__ = [
     "ELU",
     "GRU",
     "LSTM",
+    "RNN",
     "Activation",
     "ActivityRegularization",
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
+    "AdaptiveMaxPooling3D",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -135,6 +159,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",
@@ -149,8 +176,10 @@ __all__ = [
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
+    "EinsumDense",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -166,9 +195,11 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
@@ -182,6 +213,7 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "PReLU",
     "Permute",
@@ -195,10 +227,13 @@ __all__ = [
     "SeparableConvolution1D",
     "SeparableConvolution2D",
     "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "SpectralNormalization",
+    "StackedRNNCells",
     "Subtract",
     "TimeDistributed",
     "TorchModuleWrapper",

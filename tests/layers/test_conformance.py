@@ -167,6 +167,26 @@ ROWS = [
     row(L.ZeroPadding3D, shape=SMALL_VOLUME, skip=traced("ZeroPadding1D")),
     # preprocessing
     row(L.Rescaling, 1 / 255, shape=IMAGE),
+    row(L.AdaptiveAveragePooling1D, 3, shape=STEPS),
+    row(L.AdaptiveAveragePooling2D, 3, shape=IMAGE),
+    row(L.AdaptiveAveragePooling3D, 3, shape=VOLUME, skip=traced("AdaptiveAveragePooling2D")),
+    row(L.AdaptiveMaxPooling1D, 3, shape=STEPS, skip=traced("AdaptiveMaxPooling2D")),
+    row(L.AdaptiveMaxPooling2D, 3, shape=IMAGE),
+    row(L.AdaptiveMaxPooling3D, 3, shape=VOLUME, skip=traced("AdaptiveMaxPooling2D")),
+    row(L.AdditiveAttention, shape=[(5, 4), (None, 4)]),
+    row(L.Attention, True, shape=[(5, 4), (None, 4)]),
+    row(L.MultiHeadAttention, 2, 3, shape=[(5, 4), (None, 4)], call=lambda layer, query, value: layer(query, value)),
+    row(L.GroupQueryAttention, 3, 4, 2, shape=[(5, 4), (None, 4)], call=lambda layer, query, value: layer(query, value)),
+    row(L.SimpleRNNCell, 3, shape=[(4,), (3,)], call=lambda layer, x, h: layer(x, [h])),
+    row(L.GRUCell, 3, shape=[(4,), (3,)], call=lambda layer, x, h: layer(x, [h])),
+    row(L.LSTMCell, 3, shape=[(4,), (3,), (3,)], call=lambda layer, x, h, c: layer(x, [h, c])),
+    row(L.StackedRNNCells, fresh(lambda: [L.SimpleRNNCell(3), L.GRUCell(2)]), shape=[(4,), (3,), (2,)], call=lambda layer, x, h, g: layer(x, [h, g])),
+    row(L.RNN, fresh(lambda: L.GRUCell(3)), shape=(5, 4)),
+    row(L.ConvLSTM1D, 2, 3, shape=(3, 6, 2)),
+    row(L.ConvLSTM2D, 2, 3, shape=(3, 6, 6, 2)),
+    row(L.ConvLSTM3D, 2, 2, shape=(2, 4, 4, 4, 1), skip=traced("ConvLSTM2D")),
+    row(L.EinsumDense, "abc,cd->abd", (None, 3), shape=STEPS),
+    row(L.SpectralNormalization, fresh(lambda: L.Dense(3)), shape=VEC),
 ]  # fmt: skip
 
 # Public classes that are not layers to be used as they are.
