@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def as_tensor(value: Any, layer: nn.Module) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.kind in "OSU":
         return value  # words, for a layer that looks them up
     if isinstance(value, (np.ndarray, np.generic, int, float)):
-        first = next(layer.parameters(), None)
+        first = next(chain(layer.parameters(), layer.buffers()), None)
         tensor = torch.as_tensor(value, device=None if first is None else first.device)
         return tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor
     return value

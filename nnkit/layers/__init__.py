@@ -12,6 +12,7 @@ from nnkit.layers.adaptive_pooling import (
 )
 from nnkit.layers.attention import AdditiveAttention, Attention
 from nnkit.layers.batch_normalization import BatchNormalization
+from nnkit.layers.categorical import CategoryEncoding, Discretization, HashedCrossing, Hashing
 from nnkit.layers.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from nnkit.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from nnkit.layers.convolution import (
@@ -35,6 +36,7 @@ from nnkit.layers.einsum_dense import EinsumDense
 from nnkit.layers.embedding import Embedding
 from nnkit.layers.identity import Identity, Masking
 from nnkit.layers.input import Input, InputLayer
+from nnkit.layers.lookup import IntegerLookup
 from nnkit.layers.merging import (
     Add,
     Average,
@@ -60,6 +62,7 @@ from nnkit.layers.normalization import (
     RMSNormalization,
     UnitNormalization,
 )
+from nnkit.layers.normalization_by_data import Normalization
 from nnkit.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -113,6 +116,7 @@ from nnkit.layers.reshaping import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from nnkit.layers.resizing import CenterCrop, Resizing
 from nnkit.layers.rnn import RNN
 from nnkit.layers.separable import (
     DepthwiseConv1D,
@@ -123,6 +127,7 @@ from nnkit.layers.separable import (
     SeparableConvolution2D,
 )
 from nnkit.layers.spectral_normalization import SpectralNormalization
+from nnkit.layers.text import StringLookup, TextVectorization
 from nnkit.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 from nnkit.wrapper import TorchModuleWrapper
 
@@ -152,6 +157,8 @@ __all__ = [
     "AvgPool3D",
     "BatchNormalization",
     "Bidirectional",
+    "CategoryEncoding",
+    "CenterCrop",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -174,6 +181,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Discretization",
     "Dot",
     "Dropout",
     "EinsumDense",
@@ -196,9 +204,12 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupNormalization",
     "GroupQueryAttention",
+    "HashedCrossing",
+    "Hashing",
     "Identity",
     "Input",
     "InputLayer",
+    "IntegerLookup",
     "LSTMCell",
     "Lambda",
     "Layer",
@@ -215,6 +226,7 @@ __all__ = [
     "Minimum",
     "MultiHeadAttention",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
     "RMSNormalization",
@@ -222,6 +234,7 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",
@@ -234,7 +247,9 @@ __all__ = [
     "SpatialDropout3D",
     "SpectralNormalization",
     "StackedRNNCells",
+    "StringLookup",
     "Subtract",
+    "TextVectorization",
     "TimeDistributed",
     "TorchModuleWrapper",
     "UnitNormalization",

@@ -93,7 +93,7 @@ class Model(Trainer, Layer):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         # After .double() or .to(torch.bfloat16) the inputs are cast to what the weights are now.
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch's is untyped
         kinds = {p.dtype for p in self.parameters() if p.is_floating_point()}
         for door in self._doors:
             if door.declared.is_floating_point and len(kinds) == 1:

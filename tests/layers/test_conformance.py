@@ -187,10 +187,24 @@ ROWS = [
     row(L.ConvLSTM3D, 2, 2, shape=(2, 4, 4, 4, 1), skip=traced("ConvLSTM2D")),
     row(L.EinsumDense, "abc,cd->abd", (None, 3), shape=STEPS),
     row(L.SpectralNormalization, fresh(lambda: L.Dense(3)), shape=VEC),
+    # preprocessing
+    row(L.CategoryEncoding, 5, shape=(6,), input_dtype="int64"),
+    row(L.Discretization, [-1.0, 0.0, 1.0], shape=(6,)),
+    row(L.Hashing, 4, shape=(6,), input_dtype="int64", skip=dict.fromkeys(("compile", "export"), "hashes in NumPy")),
+    row(L.HashedCrossing, 4, shape=[(1,), (1,)], input_dtype="int64", skip={"export": "hashes in NumPy", "uses": "a subclassed model builds on floats, which it refuses"}),
+    row(L.IntegerLookup, given={"vocabulary": [1, 2, 3]}, shape=(6,), input_dtype="int64"),
+    row(L.Normalization, -1, 1.0, 4.0, shape=STEPS),
+    row(L.CenterCrop, 4, 4, shape=(8, 8, 3)),
+    row(L.Resizing, 4, 5, shape=IMAGE),
 ]  # fmt: skip
 
 # Public classes that are not layers to be used as they are.
-BASES = {L.Layer: "the base of all", L.Wrapper: "the base of layers around a layer"}
+BASES = {
+    L.Layer: "the base of all",
+    L.Wrapper: "the base of layers around a layer",
+    L.StringLookup: "takes words, which are no tensors",
+    L.TextVectorization: "takes words, which are no tensors",
+}
 
 
 @pytest.mark.parametrize("case", ROWS, ids=lambda case: case.kind.__name__)
