@@ -98,7 +98,7 @@ def mlp(device: str) -> tuple[Run, Run]:
     return fit(ours, nnkit.optimizers.SGD(0.01), x, y, 32), torch_loop(theirs, sgd, x, y, 32)
 
 
-def cnn(device: str) -> tuple[Run, Run]:
+def cnn(device: str, batch: int = 128) -> tuple[Run, Run]:
     """A small MNIST network, Adam, batch 128."""
     x = torch.rand(2048, 28, 28, 1, device=device)
     y = torch.randint(0, 10, (2048,), device=device)
@@ -118,7 +118,8 @@ def cnn(device: str) -> tuple[Run, Run]:
         nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1600, 10),
     ).to(device, memory_format=torch.channels_last)  # fmt: skip
     adam = torch.optim.Adam(theirs.parameters(), lr=1e-3, fused=True)
-    return fit(ours, nnkit.optimizers.Adam(1e-3), x, y, 128), torch_loop(theirs, adam, x, y, 128)
+    ours_run = fit(ours, nnkit.optimizers.Adam(1e-3), x, y, batch)
+    return ours_run, torch_loop(theirs, adam, x, y, batch)
 
 
 def lstm(device: str) -> tuple[Run, Run]:
@@ -205,18 +206,19 @@ def import_seconds(extra: str) -> float:
     return float(subprocess.check_output([sys.executable, "-c", code], env=cached))
 
 
-def peak_mebibytes(case: str, side: str, threads: int) -> float:
-    """The largest memory of a fresh process that builds one side of a case and runs it."""
-    command = [sys.executable, __file__, case, "--alone", side, "--threads", str(threads)]
+def peak_mebibytes(side: str, threads: int) -> float:
+    """How far the memory of a fresh process rises while one side of the CNN trains, batch 1024."""
+    command = [sys.executable, __file__, "--alone", side, "--threads", str(threads)]
     return float(subprocess.check_output(command))
 
 
-def run_alone(case: str, side: str) -> None:
-    """Run one side of a case three times and print the process's peak memory in MiB."""
-    ours, theirs = CASES[case]("cpu")
+def run_alone(side: str) -> None:
+    """Train one side of the CNN and print by how many MiB the process's peak memory rose."""
+    ours, theirs = cnn("cpu", batch=1024)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(3):
         (ours if side == "nnkit" else theirs)()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
 
 def timed(run: Run, device: str) -> float:
@@ -239,7 +241,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     nnkit.config.set_device(options.device)
     if options.alone:
-        run_alone(options.cases[0], options.alone)
+        run_alone(options.alone)
         return
     print(f"torch {torch.__version__}, {options.device}, {options.threads} thread(s)")
     for name in options.cases:
@@ -250,11 +252,15 @@ def main() -> None:
             print(f"{name:12} nnkit adds {extra:.3f} s to import torch")
             continue
         if name == "memory":
-            for case in ("mlp", "cnn", "lstm"):
-                sides = [peak_mebibytes(case, s, options.threads) for s in ("nnkit", "torch")]
-                print(
-                    f"memory {case:5} nnkit / torch: {sides[0] / sides[1]:.3f} (peak of a process)"
-                )
+            runs = [
+                [peak_mebibytes(side, options.threads) for side in ("nnkit", "torch")]
+                for _ in range(7)
+            ]
+            sides = [statistics.median(side) for side in zip(*runs, strict=True)]
+            print(
+                f"memory       nnkit / torch: {sides[0] / sides[1]:.3f} "
+                f"({sides[0]:.0f} and {sides[1]:.0f} MiB, CNN, batch 1024)"
+            )
             continue
         ours, theirs = CASES[name](options.device)
         for run in (ours, theirs):

@@ -8,8 +8,28 @@
 Names, arguments, defaults and numbers are Keras 3's; every layer and model is a torch module.
 """
 
-from nnkit import activations, callbacks, config, constraints, datasets, errors, initializers
-from nnkit import layers, losses, metrics, models, optimizers, random, regularizers, saving, utils
+from nnkit import (
+    activations,
+    backend,
+    callbacks,
+    config,
+    constraints,
+    datasets,
+    errors,
+    initializers,
+)
+from nnkit import (
+    layers,
+    losses,
+    metrics,
+    models,
+    ops,
+    optimizers,
+    random,
+    regularizers,
+    saving,
+    utils,
+)
 from nnkit.initializers import Initializer
 from nnkit.layers import Input, InputLayer, Layer
 from nnkit.losses import Loss
@@ -37,6 +57,7 @@ __all__ = [
     "Variable",
     "__version__",
     "activations",
+    "backend",
     "callbacks",
     "config",
     "constraints",
@@ -47,6 +68,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "ops",
     "optimizers",
     "random",
     "regularizers",

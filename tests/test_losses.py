@@ -544,3 +544,9 @@ def test_an_activation_applied_twice_is_warned_about(
 ) -> None:
     with pytest.warns(UserWarning, match="already went through"):
         losses.check_targets(loss, y_true, folded(activation, LOGITS))
+
+
+def test_binary_crossentropy_runs_without_data() -> None:
+    """As it must inside the `call` of a layer whose shapes are being inferred."""
+    x = torch.empty(3, 2, device="meta")
+    assert losses.binary_crossentropy(x, x).shape == (3,)

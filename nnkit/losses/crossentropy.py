@@ -67,7 +67,7 @@ def clipped_binary(y_true: Tensor, y_pred: Tensor, reduction: str = "none") -> T
     """The binary crossentropy of clipped probabilities."""
     y_pred = y_pred.clamp(EPSILON, 1 - EPSILON)
     device = y_pred.device.type
-    if torch.is_autocast_enabled(device):
+    if device != "meta" and torch.is_autocast_enabled(device):
         # Autocast refuses this function for what half precision would do; here it is not half.
         with torch.autocast(device, enabled=False):
             return F.binary_cross_entropy(y_pred, y_true, reduction=reduction)

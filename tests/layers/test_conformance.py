@@ -175,12 +175,21 @@ ROWS = [
     row(L.AdaptiveMaxPooling3D, 3, shape=VOLUME, skip=traced("AdaptiveMaxPooling2D")),
     row(L.AdditiveAttention, shape=[(5, 4), (None, 4)]),
     row(L.Attention, True, shape=[(5, 4), (None, 4)]),
-    row(L.MultiHeadAttention, 2, 3, shape=[(5, 4), (None, 4)], call=lambda layer, query, value: layer(query, value)),
-    row(L.GroupQueryAttention, 3, 4, 2, shape=[(5, 4), (None, 4)], call=lambda layer, query, value: layer(query, value)),
+    row(
+        L.MultiHeadAttention, 2, 3, shape=[(5, 4), (None, 4)],
+        call=lambda layer, query, value: layer(query, value),
+    ),
+    row(
+        L.GroupQueryAttention, 3, 4, 2, shape=[(5, 4), (None, 4)],
+        call=lambda layer, query, value: layer(query, value),
+    ),
     row(L.SimpleRNNCell, 3, shape=[(4,), (3,)], call=lambda layer, x, h: layer(x, [h])),
     row(L.GRUCell, 3, shape=[(4,), (3,)], call=lambda layer, x, h: layer(x, [h])),
     row(L.LSTMCell, 3, shape=[(4,), (3,), (3,)], call=lambda layer, x, h, c: layer(x, [h, c])),
-    row(L.StackedRNNCells, fresh(lambda: [L.SimpleRNNCell(3), L.GRUCell(2)]), shape=[(4,), (3,), (2,)], call=lambda layer, x, h, g: layer(x, [h, g])),
+    row(
+        L.StackedRNNCells, fresh(lambda: [L.SimpleRNNCell(3), L.GRUCell(2)]),
+        shape=[(4,), (3,), (2,)], call=lambda layer, x, h, g: layer(x, [h, g]),
+    ),
     row(L.RNN, fresh(lambda: L.GRUCell(3)), shape=(5, 4)),
     row(L.ConvLSTM1D, 2, 3, shape=(3, 6, 2)),
     row(L.ConvLSTM2D, 2, 3, shape=(3, 6, 6, 2)),
@@ -190,8 +199,17 @@ ROWS = [
     # preprocessing
     row(L.CategoryEncoding, 5, shape=(6,), input_dtype="int64"),
     row(L.Discretization, [-1.0, 0.0, 1.0], shape=(6,)),
-    row(L.Hashing, 4, shape=(6,), input_dtype="int64", skip=dict.fromkeys(("compile", "export"), "hashes in NumPy")),
-    row(L.HashedCrossing, 4, shape=[(1,), (1,)], input_dtype="int64", skip={"export": "hashes in NumPy", "uses": "a subclassed model builds on floats, which it refuses"}),
+    row(
+        L.Hashing, 4, shape=(6,), input_dtype="int64",
+        skip=dict.fromkeys(("compile", "export"), "hashes in NumPy"),
+    ),
+    row(
+        L.HashedCrossing, 4, shape=[(1,), (1,)], input_dtype="int64",
+        skip={
+            "export": "hashes in NumPy",
+            "uses": "a subclassed model builds on floats, which it refuses",
+        },
+    ),
     row(L.IntegerLookup, given={"vocabulary": [1, 2, 3]}, shape=(6,), input_dtype="int64"),
     row(L.Normalization, -1, 1.0, 4.0, shape=STEPS),
     row(L.CenterCrop, 4, 4, shape=(8, 8, 3)),

@@ -1,0 +1,274 @@
+"""Images moved, turned and looked up between their pixels."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nnkit.errors import ShapeError
+from nnkit.ops.convolution import conv
+from nnkit.ops.recording import as_tensor, floats, recorded, tensors
+from nnkit.ops.resizing import as_images
+from nnkit.shapes import one_of
+
+__all__ = [
+    "affine_transform", "extract_patches", "extract_patches_3d", "map_coordinates",
+    "perspective_transform",
+]  # fmt: skip
+
+_ORDERS = {"nearest": 0, "bilinear": 1}
+
+
+def _mirror(index: Tensor, size: int) -> Tensor:
+    last = size - 1
+    return ((index + last) % (2 * last) - last).abs() if last else index * 0
+
+
+# What stands for an index outside of 0 .. size - 1.
+_INSIDE: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "constant": lambda i, n: i.clamp(0, n - 1),
+    "nearest": lambda i, n: i.clamp(0, n - 1),
+    "wrap": lambda i, n: i % n,
+    "mirror": _mirror,
+    "reflect": lambda i, n: (_mirror(2 * i + 1, 2 * n + 1) - 1) // 2,
+}
+
+
+def _neighbours(place: Tensor, order: int) -> list[tuple[Tensor, Any]]:
+    """The pixels a place lies between, and how much each counts."""
+    if order == 0:
+        return [((torch.round(place) if place.is_floating_point() else place).long(), 1)]
+    lower = torch.floor(place)
+    part = place - lower
+    return [(lower.long(), 1 - part), (lower.long() + 1, part)]
+
+
+def _look_up(
+    x: Tensor,
+    leading: Sequence[Tensor],
+    places: Sequence[Tensor],
+    order: int,
+    fill: tuple[str, Any],
+) -> Tensor:
+    """Values of x at places between its pixels; `leading` are the indices of axes before them."""
+    mode, value = fill
+    extra = x.ndim - len(leading) - len(places)
+    choices = []
+    for axis, place in enumerate(places, start=len(leading)):
+        size = x.shape[axis]
+        choices.append(
+            [
+                (_INSIDE[mode](index, size), (index >= 0) & (index < size), weight)
+                for index, weight in _neighbours(place, order)
+            ]
+        )
+    parts = []
+    for corner in itertools.product(*choices):
+        index, inside, weight = zip(*corner, strict=True)
+        pixel = x[(*leading, *index)]
+        if mode == "constant":
+            known = functools.reduce(operator.and_, inside)
+            pixel = torch.where(known.reshape(*known.shape, *[1] * extra), pixel, value)
+        share = functools.reduce(operator.mul, weight)
+        share = share.reshape(*share.shape, *[1] * extra) if isinstance(share, Tensor) else share
+        parts.append(share * pixel)
+    total = functools.reduce(operator.add, parts)
+    if not x.is_floating_point() and total.is_floating_point():
+        total = torch.round(total)
+    return total.to(x.dtype)
+
+
+@recorded
+def map_coordinates(
+    inputs: Any, coordinates: Any, order: int, fill_mode: str = "constant", fill_value: Any = 0
+) -> Tensor:
+    """The values of a tensor at places between its elements.
+
+    Args:
+        inputs: any tensor.
+        coordinates: one tensor of indices, which may be fractions, for each of its axes.
+        order: 0 takes the nearest element, 1 interpolates.
+        fill_mode: outside: "constant", "nearest", "wrap", "mirror" or "reflect".
+        fill_value: the constant.
+
+    Shape: the result has that of one of the coordinates.
+    """
+    order = one_of("map_coordinates", "order", order, (0, 1))
+    fill_mode = one_of("map_coordinates", "fill_mode", fill_mode, tuple(_INSIDE))
+    x = as_tensor(inputs)
+    places = tensors(x, *coordinates)[1:]
+    if len(places) != x.ndim:
+        raise ShapeError(
+            f"map_coordinates takes one tensor of coordinates for each axis of "
+            f"{tuple(x.shape)}, got {len(places)}."
+        )
+    return _look_up(x, (), places, order, (fill_mode, fill_value))
+
+
+def _warped(x: Tensor, rows: Tensor, columns: Tensor, order: int, fill: tuple[str, Any]) -> Tensor:
+    """A batch of images with each pixel taken from a place of its own."""
+    number = torch.arange(x.shape[0], device=x.device).reshape(-1, 1, 1)
+    return _look_up(x, (number,), (rows, columns), order, fill)
+
+
+def _grid(x: Tensor, like: Tensor) -> list[Tensor]:
+    """The row and the column of each pixel, with room for a batch."""
+    ranges = [torch.arange(n, dtype=like.dtype, device=x.device) for n in x.shape[1:3]]
+    return [each.unsqueeze(0) for each in torch.meshgrid(*ranges, indexing="ij")]
+
+
+@recorded
+def affine_transform(
+    images: Any,
+    transform: Any,
+    interpolation: str = "bilinear",
+    fill_mode: str = "constant",
+    fill_value: Any = 0,
+    data_format: str | None = None,
+) -> Tensor:
+    """Images turned, sheared, scaled and moved.
+
+    Args:
+        images: one image or a batch.
+        transform: eight numbers, or a row of them for each image. The pixel (x, y) comes from
+            (a0 x + a1 y + a2, b0 x + b1 y + b2) for [a0, a1, a2, b0, b1, b2, 0, 0].
+        interpolation: "bilinear" or "nearest".
+        fill_mode: outside: "constant", "nearest", "wrap", "mirror" or "reflect".
+        fill_value: the constant.
+        data_format: "channels_last" (also None) or "channels_first".
+    """
+    order = _ORDERS[one_of("affine_transform", "interpolation", interpolation, tuple(_ORDERS))]
+    fill_mode = one_of("affine_transform", "fill_mode", fill_mode, tuple(_INSIDE))
+    x, first = as_images("affine_transform", images, data_format)
+    numbers = floats(tensors(x, transform)[1])
+    if numbers.ndim not in (1, 2) or numbers.shape[-1] != 8:
+        raise ShapeError(
+            f"affine_transform takes 8 numbers, or 8 for each image, got {tuple(numbers.shape)}."
+        )
+    x, last = _batch_last(x, first)
+    rows = numbers if numbers.ndim == 2 else numbers.unsqueeze(0)
+    a0, a1, a2, b0, b1, b2 = rows[:, :6, None, None].unbind(1)
+    down, across = _grid(x, rows)
+    places = b0 * across + b1 * down + b2, a0 * across + a1 * down + a2
+    return last(_warped(x, *places, order, (fill_mode, fill_value)))
+
+
+def _batch_last(x: Tensor, first: bool) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """A batch with channels last, and the way back."""
+    single = x.ndim == 3
+    batch = x.movedim(-3, -1) if first else x
+
+    def back(y: Tensor) -> Tensor:
+        y = y.movedim(-1, -3) if first else y
+        return y.squeeze(0) if single else y
+
+    return (batch.unsqueeze(0) if single else batch), back
+
+
+@recorded
+def perspective_transform(
+    images: Any,
+    start_points: Any,
+    end_points: Any,
+    interpolation: str = "bilinear",
+    fill_value: Any = 0,
+    data_format: str | None = None,
+) -> Tensor:
+    """Images drawn so that four points come to lie at four others.
+
+    Args:
+        images: one image or a batch.
+        start_points: four corners (x, y) in the image, (4, 2) or (batch, 4, 2).
+        end_points: where they go.
+        interpolation: "bilinear" or "nearest".
+        fill_value: what is outside.
+        data_format: "channels_last" (also None) or "channels_first".
+    """
+    order = _ORDERS[one_of("perspective_transform", "interpolation", interpolation, tuple(_ORDERS))]
+    x, first = as_images("perspective_transform", images, data_format)
+    start, end = (floats(each) for each in tensors(x, start_points, end_points)[1:])
+    if start.shape != end.shape or start.shape[-2:] != (4, 2) or start.ndim not in (2, 3):
+        raise ShapeError(
+            f"perspective_transform takes four points (x, y) twice, got {tuple(start.shape)} "
+            f"and {tuple(end.shape)}."
+        )
+    x, last = _batch_last(x, first)
+    numbers = _perspective(start.reshape(-1, 4, 2), end.reshape(-1, 4, 2))
+    a0, a1, a2, b0, b1, b2, c0, c1 = numbers[:, :, None, None].unbind(1)
+    down, across = _grid(x, numbers)
+    depth = c0 * across + c1 * down + 1
+    rows, columns = (b0 * across + b1 * down + b2) / depth, (a0 * across + a1 * down + a2) / depth
+    shape = (x.shape[0], *x.shape[1:3])
+    return last(
+        _warped(x, rows.expand(shape), columns.expand(shape), order, ("constant", fill_value))
+    )
+
+
+def _perspective(start: Tensor, end: Tensor) -> Tensor:
+    """The eight numbers of the map from the end points back to the start points."""
+    one, zero = torch.ones_like(end[..., :1]), torch.zeros_like(end)
+    spot = torch.cat([end, one], -1)
+    empty = torch.cat([zero, zero[..., :1]], -1)
+    across = torch.cat([spot, empty, -start[..., :1] * end], -1)
+    down = torch.cat([empty, spot, -start[..., 1:] * end], -1)
+    return torch.linalg.solve(
+        torch.cat([across, down], 1), torch.cat([start[..., 0], start[..., 1]], 1)
+    )
+
+
+@recorded
+def extract_patches(
+    images: Any,
+    size: Any,
+    strides: Any = None,
+    dilation_rate: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> Tensor:
+    """The windows of images, each as one vector of its pixels.
+
+    Args:
+        images: one image or a batch; volumes when size has three numbers.
+        size: of the window in pixels, a number or (height, width).
+        strides: step in pixels; size when None.
+        dilation_rate: distance of the pixels in a window.
+        padding: "valid" or "same".
+        data_format: "channels_last" (also None) or "channels_first".
+
+    Shape: (batch, height, width, channels) -> (batch, rows, columns, pixels * channels)
+    """
+    x = as_tensor(images)
+    window = (size, size) if isinstance(size, int) else tuple(size)
+    if len(window) not in (2, 3) or x.ndim not in (len(window) + 1, len(window) + 2):
+        raise ShapeError(
+            f"extract_patches takes images with size (height, width), or volumes with three "
+            f"numbers, got {tuple(x.shape)} and {size!r}."
+        )
+    single = x.ndim == len(window) + 1
+    batch = x.unsqueeze(0) if single else x
+    channels = batch.shape[1 if data_format == "channels_first" else -1]
+    count = functools.reduce(operator.mul, window) * channels
+    kernel = torch.eye(count, dtype=x.dtype, device=x.device).reshape(*window, channels, count)
+    steps = window if strides is None else strides
+    patches = conv(batch, kernel, steps, padding, data_format, dilation_rate)
+    return patches.squeeze(0) if single else patches
+
+
+@recorded
+def extract_patches_3d(
+    volumes: Any,
+    size: Any,
+    strides: Any = None,
+    dilation_rate: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> Tensor:
+    """`extract_patches` of volumes; size is a number or (depth, height, width)."""
+    window = (size, size, size) if isinstance(size, int) else size
+    return extract_patches(volumes, window, strides, dilation_rate, padding, data_format)

@@ -1,0 +1,24 @@
+"""The functions of `keras.ops.image`."""
+
+from nnkit.ops.colors import (
+    gaussian_blur,
+    hsv_to_rgb,
+    rgb_to_grayscale,
+    rgb_to_hsv,
+    sobel_edges,
+    ssim,
+)  # fmt: skip
+from nnkit.ops.geometry import (
+    affine_transform,
+    extract_patches,
+    extract_patches_3d,
+    map_coordinates,
+    perspective_transform,
+)  # fmt: skip
+from nnkit.ops.resizing import crop_images, pad_images, resize
+
+__all__ = [
+    "affine_transform", "crop_images", "extract_patches", "extract_patches_3d", "gaussian_blur",
+    "hsv_to_rgb", "map_coordinates", "pad_images", "perspective_transform", "resize",
+    "rgb_to_grayscale", "rgb_to_hsv", "sobel_edges", "ssim",
+]  # fmt: skip
