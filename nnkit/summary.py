@@ -220,24 +220,37 @@ def _parts(text: str) -> list[str]:
     return re.findall(r"\([^()]*\),?|[^(), ]+,?", text) if ", " in text else [text]
 
 
+def _chunks(line: str, width: int, indent: str) -> list[str]:
+    """A line that is one word too long for its column, in pieces; any other line as it is."""
+    if len(line) > width >= len(line.strip()):
+        return [line.strip()]
+    chunks = []
+    while len(line) > width:
+        chunks.append(line[:width])
+        line = indent + line[width:]
+    return [*chunks, line]
+
+
 def _cells(texts: list[str], widths: list[int]) -> list[str]:
     """One or more lines: a text too long for its column goes on below."""
     columns = []
     for text, width in zip(texts, widths, strict=True):
         indent = " " * (len(text) - len(text.lstrip()) + 1)
         tied = re.sub(r"\([^()]*, [^()]*\)", lambda found: found[0].replace(" ", _TIE), text)
-        parts = textwrap.wrap(
-            tied, width - 2, subsequent_indent=indent, break_on_hyphens=False, drop_whitespace=True
-        )
+        lines = textwrap.wrap(
+            tied, width - 2, subsequent_indent=indent, break_on_hyphens=False,
+            break_long_words=False,
+        )  # fmt: skip
+        parts = [part for line in lines for part in _chunks(line, width - 2, indent)]
         columns.append([part.replace(_TIE, " ") for part in parts] or [""])
-    lines = []
+    rows = []
     for i in range(max(map(len, columns))):
         cells = []
         for at, (parts, width) in enumerate(zip(columns, widths, strict=True)):
             text = parts[i] if i < len(parts) else ""
             cells.append(f"{text:>{width - 1}} " if at == 2 else f" {text:<{width - 1}}")
-        lines.append("".join(cells).rstrip())
-    return lines
+        rows.append("".join(cells).rstrip())
+    return rows
 
 
 def _totals(model: Any) -> list[str]:
