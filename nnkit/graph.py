@@ -219,8 +219,14 @@ class Graph:
                 call = function.fn
             else:
                 call = as_layer(modules[key]) if door else modules[key]._wrapped_call_impl  # type: ignore
+            # One and two sources are most calls; a comprehension would be a frame of its own.
             if sources is not None:
-                result = call(*[values[i] for i in sources])
+                if len(sources) == 1:
+                    result = call(values[sources[0]])
+                elif len(sources) == 2:
+                    result = call(values[sources[0]], values[sources[1]])
+                else:
+                    result = call(*[values[i] for i in sources])
             else:
                 args, kwargs = _fill(arguments, values)
                 result = call(*args, **kwargs)
