@@ -49,13 +49,15 @@ def regression(kit: SimpleNamespace) -> Any:
 
 
 def cnn(kit: SimpleNamespace) -> Any:
+    # No biases before a normalization: they have no gradient there but rounding, of which Adam
+    # makes steps of full size, other ones in each library.
     return kit.Sequential(
         [
             kit.Input((8, 8, 2)),
             kit.Conv2D(4, 3, padding="same", use_bias=False),
             kit.BatchNormalization(),
             kit.MaxPooling2D(),
-            kit.Conv2D(6, 3, strides=2, padding="same", activation="relu"),
+            kit.Conv2D(6, 3, strides=2, padding="same", activation="relu", use_bias=False),
             kit.BatchNormalization(momentum=0.9),
             kit.Flatten(),
             kit.Dense(3, "softmax"),
