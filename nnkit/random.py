@@ -135,12 +135,13 @@ def generator_for(seed: Seed, device: torch.device | None = None) -> torch.Gener
 
 
 def to_dtype(dtype: Any) -> torch.dtype:
-    """A torch dtype from a torch dtype, a name such as "float32", or None (torch's default)."""
+    """A torch dtype from itself, a name such as "float32", NumPy's, or None (torch's default)."""
     if dtype is None:
         return torch.get_default_dtype()
     if isinstance(dtype, torch.dtype):
         return dtype
-    found = getattr(torch, str(dtype).removeprefix("torch."), None)
+    name = getattr(dtype, "__name__", None) or getattr(dtype, "name", None) or str(dtype)
+    found = getattr(torch, str(name).removeprefix("torch."), None)
     if not isinstance(found, torch.dtype):
         raise ArgumentError(f"Unknown dtype {dtype!r}. Use a name such as 'float32' or 'int64'.")
     return found

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nnkit import constraints, initializers, regularizers
+from nnkit import constraints, initializers, random, regularizers
 from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.layouts import SAME, Layout
 from nnkit.variable import Variable
@@ -295,10 +295,4 @@ def to_dtype(dtype: Any) -> torch.dtype | None:
 
     Raises: ArgumentError when there is no such type.
     """
-    if dtype is None or isinstance(dtype, torch.dtype):
-        return dtype
-    name = getattr(dtype, "__name__", None) or getattr(dtype, "name", None) or str(dtype)
-    found = getattr(torch, str(name).replace("torch.", ""), None)
-    if not isinstance(found, torch.dtype):
-        raise ArgumentError(f"Unknown dtype {dtype!r}. Use a name such as 'float32' or 'int64'.")
-    return found
+    return None if dtype is None else random.to_dtype(dtype)

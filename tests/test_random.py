@@ -216,3 +216,8 @@ def test_parameters_broadcast() -> None:
     drawn = random.binomial((10_000, 2), [10, 100], [0.5, 0.1], dtype="int32", seed=1)
     assert drawn.dtype == torch.int32
     torch.testing.assert_close(drawn.float().mean(0), torch.tensor([5.0, 10.0]), rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("given", ["float64", torch.float64, np.float64, np.dtype("float64")])
+def test_dtypes_are_known_by_name_and_by_numpys_classes(given: object) -> None:
+    assert random.normal((2,), dtype=given).dtype == torch.float64

@@ -12,7 +12,6 @@ from nnkit.conventions import adopt_lists
 from nnkit.errors import ArgumentError, GraphError, NotBuiltError, ShapeError, unknown_name
 from nnkit.graph import Graph
 from nnkit.layer import Layer
-from nnkit.layers.input import InputLayer
 from nnkit.masks import attach_mask
 from nnkit.naming import auto_name
 from nnkit.probing import placeholders
@@ -160,10 +159,6 @@ class Model(Trainer, Layer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The outputs' masks are part of the graph; a caller of the graph reads them off."""
         return None
-
-    def infer_output(self, *args: Any, **kwargs: Any) -> Any:
-        """The outputs for meta tensors."""
-        return super().infer_output(*args, **kwargs)
 
     # -- looking inside ------------------------------------------------------------------------
 
@@ -355,6 +350,3 @@ def _bare(op: Any) -> nn.Module:
     wrapped = getattr(op, "module", None)
     plain = type(op).__name__ == "TorchModuleWrapper" and op.data_format is None
     return wrapped if plain and wrapped is not None else op
-
-
-_INPUT = InputLayer

@@ -43,7 +43,6 @@ class Compiled:
         self._loss_tracker = Mean(name="loss")
         self._parameters_to_train: list[torch.Tensor] = []
         self._ready = self._checked = self._loss_seen = self._regularized = False
-        self._train_counter = 0
         kind = type(self)
         self._own_compute_loss = kind.compute_loss is not Compiled.compute_loss
         self._own_compute_metrics = kind.compute_metrics is not Compiled.compute_metrics
