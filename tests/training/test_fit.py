@@ -384,7 +384,7 @@ def test_memory_does_not_grow(data: Data) -> None:
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown < 100_000  # Python's own caches; a History a fit would be more
-    assert count_tensors() == tensors
+    assert count_tensors() <= tensors  # fewer: what earlier tests had left in caches
 
 
 def count_tensors() -> int:
