@@ -15,7 +15,7 @@ from nnkit.layer import Layer
 from nnkit.masks import attach_mask
 from nnkit.naming import auto_name
 from nnkit.probing import placeholders
-from nnkit.saving import load_weights, save_weights
+from nnkit.saving import export, load_weights, save_weights
 from nnkit.shapes import describe
 from nnkit.summary import print_summary
 from nnkit.symbolic import Function, SymbolicTensor, record
@@ -258,6 +258,16 @@ class Model(Trainer, Layer):
         Raises: FileError listing all that does not fit; the model is unchanged then.
         """
         load_weights(self, filepath, skip_mismatch)
+
+    def export(
+        self, filepath: Any, format: str | None = None, verbose: bool | None = None,
+        input_signature: Any = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        """Write the model as a program that runs without this package: .onnx or .pt2.
+
+        Args and Raises: see `nnkit.saving.export`.
+        """
+        export(self, filepath, format, verbose, input_signature, **kwargs)
 
     def summary(
         self,

@@ -19,7 +19,7 @@ from nnkit.layer import Layer
 from nnkit.layouts import SAME, Layout
 from nnkit.saving.atomic import replacing
 
-__all__ = ["Place", "Stored", "load_weights", "save_weights"]
+__all__ = ["Place", "Stored", "load_weights", "read_state", "save_weights"]
 
 
 class Place(NamedTuple):
@@ -232,6 +232,20 @@ def _stored(path: Path, load: Callable[[], Any]) -> dict[str, Stored]:
     return {
         key: Stored(_shape(value), partial(state.__getitem__, key)) for key, value in state.items()
     }
+
+
+def read_state(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The contents of a file with a state_dict: .pt, .pth or .safetensors.
+
+    Raises: FileError when it is damaged or holds something else, FileNotFoundError.
+    """
+    path, form = _path_and_format(path)
+    if form not in (_PT, _SAFETENSORS):
+        raise ArgumentError(f"A state_dict lies in a .pt, .pth or .safetensors, got {str(path)!r}.")
+    with open(path, "rb"):
+        pass
+    with form.opened(path) as found:
+        return {key: stored.read() for key, stored in found.items()}
 
 
 # -- which format ----------------------------------------------------------------------------------
