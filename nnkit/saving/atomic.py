@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import platform
+import re
 import shutil
 import uuid
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing"]
+from nnkit.errors import FileError
+
+__all__ = ["check_room", "replacing"]
+
+# Hidden, and named after the machine and the process that writes it.
+_PART = re.compile(r"\.(?P<target>.+)\.(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{32}\.part")
 
 
 @contextmanager
@@ -18,7 +27,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The new file lies in the same folder and is on the disk before it is renamed, so that neither
     an error nor a power cut leaves half a file. A link stays a link: the file it leads to is
-    replaced, and keeps its permissions.
+    replaced, and keeps its permissions. What a process that was killed has left behind of the same
+    file is removed.
 
     Example:
         with replacing("notes.txt") as part:
@@ -32,7 +42,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             f"Cannot write {str(path)!r}: there is no folder {str(target.parent)!r}. "
             f"Make it first, with os.makedirs()."
         )
-    part = target.with_name(f".{uuid.uuid4().hex}{target.suffix}.part")
+    _remove_left_over(target)
+    part = _part_of(target)
     try:
         yield part
         if target.exists():
@@ -44,6 +55,63 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             _to_disk(target.parent, os.O_RDONLY)
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_room(path: str | os.PathLike[str], size: int = 0) -> None:
+    """See before a long run that a file can be written: its folder is made, and has room.
+
+    Args:
+        path: of the file.
+        size: bytes it will need, about; an old file stays until the new one is whole.
+
+    Raises: FileError that says what is wrong with the folder, or how much room is missing.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        probe = _part_of(target)
+        probe.touch()
+        probe.unlink()
+    except OSError as exc:
+        raise FileError(
+            f"Nothing can be written to {str(path)!r}: {exc.strerror or exc}. "
+            f"Choose another folder."
+        ) from exc
+    free = shutil.disk_usage(target.parent).free
+    if free < size:
+        raise FileError(
+            f"{str(path)!r} will need about {size / 1e6:.0f} MB, but its disk has {free / 1e6:.0f} "
+            f"MB left. Make room, or choose another folder."
+        )
+
+
+def _part_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{_host()}-{os.getpid()}-{uuid.uuid4().hex}.part")
+
+
+def _host() -> str:
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _remove_left_over(target: Path) -> None:
+    """Remove the parts of this file whose writers, on this machine, are dead."""
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        found = _PART.fullmatch(path.name)
+        ours = found and (found["target"], found["host"]) == (target.name, _host())
+        if found and ours and not _is_alive(int(found["process"])):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":
+        return True  # there, this question would end the process
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it belongs to somebody else
+    return True
 
 
 def _to_disk(path: Path, flags: int) -> None:

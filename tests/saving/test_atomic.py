@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from nnkit.errors import FileError
 from nnkit.saving import atomic
-from nnkit.saving.atomic import replacing
+from nnkit.saving.atomic import check_room, replacing
 
 
 def test_the_new_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
@@ -106,3 +109,45 @@ def test_a_missing_folder_is_told(tmp_path: Path) -> None:
         replacing(tmp_path / "nowhere" / "a.txt"),
     ):
         pass
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    path = tmp_path / "m.h5"
+    with replacing(path) as part:
+        part.write_text("1")
+        mine = part.name  # of a process that lives: this one
+    left_over = mine.replace(f"-{os.getpid()}-", f"-{dead.pid}-")
+    other_file = left_over.replace(".m.h5.", ".n.h5.")
+    other_machine = left_over.replace(left_over[6:14], "00000000")
+    stranger = ".m.h5.part"
+    for name in (mine, left_over, other_file, other_machine, stranger):
+        (tmp_path / name).write_text("half")
+    with replacing(path) as part:
+        part.write_text("2")
+    kept = {mine, other_file, other_machine, stranger, "m.h5"}
+    assert set(os.listdir(tmp_path)) == kept
+
+
+def test_room_is_looked_for_before_it_is_needed(tmp_path: Path) -> None:
+    check_room(tmp_path / "new" / "folder" / "m.h5", 10)
+    assert os.listdir(tmp_path / "new" / "folder") == []
+    with pytest.raises(FileError, match=r"need about 1000000000000 MB, but its disk has \d+ MB"):
+        check_room(tmp_path / "m.h5", 10**18)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match="Choose another folder"):
+        check_room(tmp_path / "file" / "m.h5")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 is of POSIX")
+def test_a_process_killed_while_saving_leaves_the_old_or_the_new_file(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("killed.py")
+    done = subprocess.run(
+        [sys.executable, script, tmp_path, "200", "1"],
+        capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(done.stdout.split()[2]) > 50  # it was no idle test
