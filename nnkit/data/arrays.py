@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import torch
@@ -39,6 +39,8 @@ class ArrayBatches(Batches):
         name: the method the data was given to.
     """
 
+    batch_size: int
+
     def __init__(
         self,
         x: Any,
@@ -60,11 +62,13 @@ class ArrayBatches(Batches):
         while len(parts) > 1 and parts[-1] is None:
             parts.pop()
         leaves = [leaf for leaf in flatten(tuple(parts)) if leaf is not None]
-        self.samples = check_lengths([(leaf.path, leaf.length) for leaf in leaves], name)
+        samples = check_lengths([(leaf.path, leaf.length) for leaf in leaves], name)
         if batch_size is None:
-            batch_size = -(-self.samples // limit) if limit else 32
+            batch_size = -(-samples // limit) if limit else 32
         self.batch_size = batch_size
-        super().__init__(-(-self.samples // batch_size), limit, name)
+        self._rows = samples
+        self.samples = min(samples, limit * batch_size) if limit else samples
+        super().__init__(-(-samples // batch_size), limit, name)
         self._columns: list[Column | SlicedColumn] = leaves
         self._shuffle = shuffle
         self._device = device
@@ -84,17 +88,17 @@ class ArrayBatches(Batches):
         if not self._shuffle:
             return None
         if self._shuffle != "batch":
-            return torch.randperm(self.samples)
-        full = self.samples // self.batch_size
+            return torch.randperm(self._rows)
+        full = self._rows // self.batch_size
         inside = torch.rand(full, self.batch_size).argsort(dim=1)
         starts = torch.arange(full).unsqueeze(1) * self.batch_size
-        rest = torch.randperm(self.samples - full * self.batch_size) + full * self.batch_size
+        rest = torch.randperm(self._rows - full * self.batch_size) + full * self.batch_size
         return torch.cat([(inside + starts).flatten(), rest])
 
-    def _one_pass(self) -> Iterator[tuple[Any, ...]]:
+    def _one_pass(self) -> Generator[tuple[Any, ...], None, None]:
         order = self._order()
-        for start in range(0, self.samples, self._chunk):
-            stop = min(start + self._chunk, self.samples)
+        for start in range(0, self._rows, self._chunk):
+            stop = min(start + self._chunk, self._rows)
             if order is None:
                 chunks = [column.span(start, stop) for column in self._columns]
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from nnkit.errors import DataError
@@ -22,38 +22,60 @@ class Batches(ABC):
         available: batches in one pass over the data, None when unknown.
         limit: batches per epoch the user asked for, None for a whole pass.
         name: the method the data was given to, for messages.
+
+    Attributes:
+        steps: batches per epoch, None when unknown.
+        samples: samples per epoch, None when unknown.
+        batch_size: samples in a full batch, None when unknown.
     """
 
     restartable = True
     """False for a Python iterator, which can be read once: several epochs need `steps`."""
+
+    samples: int | None = None
+    batch_size: int | None = None
 
     def __init__(self, available: int | None, limit: int | None, name: str) -> None:
         self.steps = available if limit is None else limit
         self._available = available
         self._limit = limit
         self._name = name
-        self._rest: Iterator[tuple[Any, ...]] | None = None
+        self._rest: Generator[tuple[Any, ...], None, None] | None = None
         self._rest_seen = 0
         self._total_seen = 0
 
     @abstractmethod
-    def _one_pass(self) -> Iterator[tuple[Any, ...]]:
+    def _one_pass(self) -> Generator[tuple[Any, ...], None, None]:
         """The batches from the beginning of the data to its end."""
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         count = 0
-        for batch in self._one_pass() if self._limit is None else self._limited(self._limit):
-            count += 1
-            self._total_seen += 1
-            yield batch
+        if self._limit is None:
+            self._rest = epoch = self._one_pass()
+        else:
+            epoch = self._limited(self._limit)
+        try:
+            for batch in epoch:
+                count += 1
+                self._total_seen += 1
+                yield batch
+        finally:
+            if self._limit is None:
+                self.close()
         if count == 0:
             self._nothing_came()
 
     def reset(self) -> None:
         """Start the next epoch at the beginning of the data, also when `steps` cut the last."""
-        self._rest = None
+        self.close()
 
-    def _limited(self, limit: int) -> Iterator[tuple[Any, ...]]:
+    def close(self) -> None:
+        """End a pass that was left in the middle, and the workers that serve it."""
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            rest.close()
+
+    def _limited(self, limit: int) -> Generator[tuple[Any, ...], None, None]:
         # An epoch goes on where the last one stopped. A pass that ends in mid-epoch ends the epoch
         # too, with a warning; one that ended exactly with the last epoch is followed by a new one.
         for step in range(limit):

@@ -53,19 +53,20 @@ class SlicedColumn:
     """The rows of an array that is read by slices, such as a memory-mapped or HDF5 one.
 
     Args:
-        source: anything with a shape that takes slices and rising index arrays.
+        source: anything with a shape that takes slices, and rising index arrays if it can.
         path: its name in messages.
         role: "x", "y" or "sample_weight".
     """
 
     in_memory = False
+    _takes_indices = True
 
     def __init__(self, source: Any, path: str, role: str) -> None:
         self.source = source
         self.path = path
         self.role = role
         self.length = int(source.shape[0])
-        self.row_bytes = int(np.prod(source.shape[1:], dtype=np.int64)) * source.dtype.itemsize
+        self.row_bytes = int(np.prod(source.shape[1:], dtype=np.int64)) * _dtype(source).itemsize
 
     def span(self, start: int, stop: int) -> Tensor:
         """Rows start to stop, copied; NaN is looked for here, not before training."""
@@ -74,8 +75,21 @@ class SlicedColumn:
     def pick(self, index: Tensor) -> Tensor:
         """The rows of this index, in its order, read in rising order as HDF5 asks."""
         rising, order = torch.sort(index)
-        rows = self._ready(self.source[rising.numpy()], None)
+        rows = self._ready(self._read(rising.numpy()), None)
         return torch.empty_like(rows).index_copy_(0, order, rows)
+
+    def _read(self, rows: np.ndarray) -> Any:
+        # Neighbours are read fastest by a slice: all that shuffle="batch" asks for are.
+        if rows[-1] - rows[0] == len(rows) - 1:
+            return self.source[int(rows[0]) : int(rows[-1]) + 1]
+        if self._takes_indices:
+            try:
+                return self.source[rows]
+            except (TypeError, ValueError, IndexError, NotImplementedError):
+                self._takes_indices = False
+        runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)
+        parts = [self.source[int(run[0]) : int(run[-1]) + 1] for run in runs]
+        return np.concatenate([as_array(part, self.path) for part in parts])
 
     def _ready(self, rows: Any, first: int | None) -> Tensor:
         tensor = to_tensor(rows, self.path, self.role)
@@ -112,12 +126,18 @@ def is_sliced(value: Any) -> bool:
     if hasattr(value, "tocsr"):
         return True
     return (
-        all(hasattr(value, name) for name in ("shape", "dtype", "__getitem__"))
-        and isinstance(getattr(value, "dtype", None), np.dtype)
+        all(hasattr(value, name) for name in ("shape", "__getitem__"))
+        and isinstance(getattr(value, "dtype", None), (np.dtype, type(None)))
         and not any(
             hasattr(value, name) for name in ("to_numpy", "__dlpack__", "__array_interface__")
         )
     )
+
+
+def _dtype(source: Any) -> np.dtype:
+    """The dtype of a sliced source; one that does not tell it is asked for a row."""
+    dtype: np.dtype | None = getattr(source, "dtype", None)
+    return np.asarray(source[0:1]).dtype if dtype is None else dtype
 
 
 def make_column(value: Any, path: str, role: str) -> Column | SlicedColumn:
@@ -130,7 +150,6 @@ def make_column(value: Any, path: str, role: str) -> Column | SlicedColumn:
             raise DataError(f"{path} is a {value.layout} tensor. Call .to_dense() on it first.")
         source: Any = value.detach()
     elif is_sliced(value):
-        check_dtype(value.dtype, path)
         source = value.tocsr() if hasattr(value, "tocsr") else value
     else:
         source = as_array(value, path)
@@ -141,6 +160,7 @@ def make_column(value: Any, path: str, role: str) -> Column | SlicedColumn:
     if isinstance(source, Tensor):
         column = Column(source, path, role)
     elif is_sliced(source):
+        check_dtype(_dtype(source), path)
         return SlicedColumn(source, path, role)
     else:
         column = Column(torch.from_numpy(source), path, role)

@@ -57,7 +57,8 @@ def check_dtype(dtype: np.dtype, path: str) -> None:
     else:
         advice = (
             "Only numbers and bools can be used. For a list of equal arrays use np.stack, for "
-            "text TextVectorization or StringLookup."
+            "numbers kept as objects .astype('float32'), for rows of different lengths "
+            "pad_sequences, for text TextVectorization or StringLookup."
         )
     raise DataError(f"{path} has dtype {dtype}. {advice}")
 
@@ -100,10 +101,11 @@ def _from_pandas(value: Any, path: str) -> np.ndarray:
         # Columns of mixed types arrive as objects even when each of them is numbers or bools.
         frame = value if hasattr(value, "columns") else value.to_frame()
         for column, dtype in frame.dtypes.items():
-            if getattr(dtype, "kind", "O") not in "biuf":
+            values = getattr(dtype, "categories", frame[column]).dtype
+            if getattr(values, "kind", "O") not in "biuf":
                 raise DataError(
                     f"{path} has a column {column!r} of dtype {dtype}. Drop it or turn it into "
-                    f"numbers first, with StringLookup or pandas.get_dummies for example."
+                    f"numbers first, with StringLookup, pandas.get_dummies or .cat.codes."
                 )
         array = value.to_numpy(dtype=np.float64, na_value=np.nan)
     check_dtype(array.dtype, path)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import torch
 
 from nnkit.data.streams import StreamBatches
+from nnkit.data.workers import in_processes, watched
 from nnkit.errors import ArgumentError
 
 __all__ = ["PyDataset", "PyDatasetBatches", "is_py_dataset"]
@@ -23,8 +24,10 @@ class PyDataset:
     `__len__`, the number of batches. `on_epoch_begin` and `on_epoch_end` may be written too.
 
     Args:
-        workers: threads that compute batches ahead; 1 computes them as they are needed.
-        use_multiprocessing: accepted for Keras's sake; workers are always threads.
+        workers: threads or processes that compute batches ahead; 1 thread computes them as they
+            are needed.
+        use_multiprocessing: workers are processes, each with a copy of the data set that is made
+            at the beginning of an epoch.
         max_queue_size: batches computed ahead at most.
     """
 
@@ -38,6 +41,10 @@ class PyDataset:
     def __getitem__(self, index: int) -> Any:
         raise NotImplementedError(f"{type(self).__name__} needs a __getitem__(index).")
 
+    def __iter__(self) -> Iterator[Any]:
+        count = self.num_batches
+        return map(self.__getitem__, itertools.count() if count is None else range(count))
+
     @property
     def num_batches(self) -> int | None:
         """Batches per epoch; None for a data set without end, which needs `steps_per_epoch`."""
@@ -50,7 +57,8 @@ class PyDataset:
         """Called before each epoch."""
 
     def on_epoch_end(self) -> None:
-        """Called after each epoch, to mix samples for example."""
+        """Called after each epoch, to mix samples for example; as in Keras, also before the first
+        one of `fit` and before each evaluation."""
 
 
 class PyDatasetBatches(StreamBatches):
@@ -77,6 +85,10 @@ class PyDatasetBatches(StreamBatches):
         yield from super().__iter__()
         getattr(self._source, "on_epoch_end", _nothing)()
 
+    def reset(self) -> None:
+        super().reset()
+        getattr(self._source, "on_epoch_end", _nothing)()
+
     def _raw_batches(self) -> Iterator[Any]:
         indices: Iterable[int] = itertools.count()
         if self._available is not None:
@@ -84,8 +96,12 @@ class PyDatasetBatches(StreamBatches):
             source = self._source
             count = source.num_batches if hasattr(source, "num_batches") else len(source)
             indices = torch.randperm(count).tolist() if self._shuffle else range(count)
-        if getattr(self._source, "workers", 1) > 1:
-            return _computed_ahead(self._source, indices)
+        workers = getattr(self._source, "workers", 1)
+        ahead = max(workers, getattr(self._source, "max_queue_size", 10))
+        if workers > 0 and getattr(self._source, "use_multiprocessing", False):
+            return watched(in_processes(self._source, indices, workers, ahead), self._name)
+        if workers > 1:
+            return _in_threads(self._source, indices, workers, ahead)
         return map(self._source.__getitem__, indices)
 
 
@@ -93,13 +109,15 @@ def _nothing() -> None:
     return None
 
 
-def _computed_ahead(source: Any, indices: Iterable[int]) -> Iterator[Any]:
-    pool = ThreadPoolExecutor(source.workers, thread_name_prefix="nnkit-data")
+def _in_threads(
+    source: Any, indices: Iterable[int], workers: int, ahead: int
+) -> Generator[Any, None, None]:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="nnkit-data")
     waiting: deque[Future[Any]] = deque()
     try:
         for index in indices:
             waiting.append(pool.submit(source.__getitem__, index))
-            if len(waiting) >= max(source.workers, getattr(source, "max_queue_size", 10)):
+            if len(waiting) >= ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -28,7 +28,7 @@ class _Part:
     def __init__(self, source: Any, start: int, stop: int) -> None:
         self.source, self.start = source, start
         self.shape = (stop - start, *source.shape[1:])
-        self.dtype = source.dtype
+        self.dtype = getattr(source, "dtype", None)
 
     def __len__(self) -> int:
         return int(self.shape[0])

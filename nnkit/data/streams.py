@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from nnkit.data.batches import Batches, unpack_x_y_sample_weight
 from nnkit.data.class_weights import ClassWeights
 from nnkit.data.convert import map_data, to_tensor
+from nnkit.data.workers import watched
 from nnkit.errors import ArgumentError, DataError
 from nnkit.tree import flatten
 
@@ -48,8 +50,12 @@ class StreamBatches(Batches):
     def _raw_batches(self) -> Iterator[Any]:
         return iter(self._source)
 
-    def _one_pass(self) -> Iterator[tuple[Any, ...]]:
-        for raw in self._raw_batches():
+    def _one_pass(self) -> Generator[tuple[Any, ...], None, None]:
+        if isinstance(self._source, DataLoader):
+            raw_batches: Iterator[Any] = watched(self._source, self._name)
+        else:
+            raw_batches = self._raw_batches()
+        for raw in raw_batches:
             yield self._ready(raw)
 
     def _ready(self, raw: Any) -> tuple[Any, ...]:
@@ -111,7 +117,7 @@ class IteratorBatches(StreamBatches):
         super().__init__(source, available=None, **options)
         self.exhausted = False
 
-    def _one_pass(self) -> Iterator[tuple[Any, ...]]:
+    def _one_pass(self) -> Generator[tuple[Any, ...], None, None]:
         yield from super()._one_pass()
         self.exhausted = True
 

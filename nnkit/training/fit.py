@@ -105,6 +105,7 @@ class Fit(Passes):
         logs: dict[str, Any] = {}
         try:
             calls.on_train_begin()
+            batches.reset()
             for epoch in range(initial_epoch, epochs):
                 logs = self._one_epoch(epoch, batches, calls)
                 if not logs:  # the data has come to its end, and said so
@@ -122,6 +123,9 @@ class Fit(Passes):
         finally:
             self.eval()  # type: ignore[attr-defined]
             self._labels_to_check = []
+            batches.close()
+            if validation is not None:
+                validation.close()
             calls.close()
         if isinstance(self.optimizer, Optimizer):
             self.optimizer.finalize_variable_values(self._parameters_to_train)

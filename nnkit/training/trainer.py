@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from nnkit.callbacks import CallbackList
 from nnkit.data import make_batches
 from nnkit.training import step
 from nnkit.training.compiled import Compiled
 from nnkit.training.fit import Fit
 from nnkit.training.loop import run_epoch
 from nnkit.training.passes import verbosity
-from nnkit.training.results import Collector, one_batch
+from nnkit.training.results import Collector, check_out, on_host, one_batch
 from nnkit.tree import flatten
 
 __all__ = ["Trainer"]
@@ -54,6 +55,7 @@ class Trainer(Fit):
             logs = self._run_test(batches, calls)
         finally:
             self._labels_to_check = []
+            batches.close()
             calls.close()
         return logs if return_dict else self._in_order(logs)
 
@@ -64,37 +66,52 @@ class Trainer(Fit):
         verbose: str | int = "auto",
         steps: int | None = None,
         callbacks: Any = None,
+        out: Any = None,
     ) -> Any:
         """The outputs for data, in inference mode, as NumPy arrays.
 
         Args: as for fit. Each batch goes to the host as soon as it is computed.
+            out: an array or memory map with a row for each sample, or a nesting of them like the
+                outputs, to write into and return.
+
+        Raises: ArgumentError when `out` cannot take the outputs, before data runs where the
+            model's output shape is known.
         """
         own = type(self).predict_step is not Compiled.predict_step
         if self.training:
             self.eval()  # type: ignore[attr-defined]
         device = self._to_device()
         quiet = not callbacks and not verbosity(verbose)
-        if quiet and not own and steps is None and isinstance(x, (np.ndarray, torch.Tensor)):
+        whole = quiet and not own and steps is None and out is None
+        if whole and isinstance(x, (np.ndarray, torch.Tensor)):
             only = one_batch(x, batch_size, device)
             if only is not None:
-                outputs = step.predict(self, (only,))
-                return Collector.of(outputs)
+                return on_host(step.predict(self, (only,)))
         batches = make_batches(x, batch_size=batch_size, steps=steps, device=device, name="predict")
+        if out is not None:
+            graph = getattr(self, "_graph", None)
+            check_out(out, None if own or graph is None else graph.outputs, batches.samples)
         work = (
             torch.no_grad()(self.predict_step) if own else (lambda data: step.predict(self, data))
         )
-        collector = Collector(batches.steps)
+        collector = Collector(batches.samples, batches.batch_size, out)
 
         def run(data: Any) -> Any:
             outputs = work(data)
             collector.add(outputs)
             return outputs
 
-        if quiet:
-            for data in batches:
-                run(data)
-            return collector.result()
-        calls = self._calls(callbacks, batches, verbose)
+        try:
+            if quiet:
+                for data in batches:
+                    run(data)
+            else:
+                self._predict_heard(batches, run, self._calls(callbacks, batches, verbose))
+        finally:
+            batches.close()
+        return collector.result()
+
+    def _predict_heard(self, batches: Any, run: Any, calls: CallbackList) -> None:
         self.stop_predicting = False
         try:
             calls.on_predict_begin()
@@ -102,7 +119,6 @@ class Trainer(Fit):
             calls.on_predict_end()
         finally:
             calls.close()
-        return collector.result()
 
     # -- one batch -----------------------------------------------------------------------------
 
@@ -144,11 +160,15 @@ class Trainer(Fit):
         """The outputs for this batch, as NumPy arrays."""
         self.eval()  # type: ignore[attr-defined]
         with torch.no_grad():
-            return Collector.of(self.predict_step(self._single(x, None, None, None)))
+            return on_host(self.predict_step(self._single(x, None, None, None)))
 
     def _single(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> Any:
         batches = make_batches(
             x, y, sample_weight, class_weight=class_weight, device=self._to_device(),
-            batch_size=len(flatten(x)[0]), name="on_batch",
+            batch_size=_rows(flatten(x)[0]), name="on_batch",
         )  # fmt: skip
         return next(iter(batches))
+
+
+def _rows(x: Any) -> int:
+    return int(x.shape[0]) if getattr(x, "shape", ()) else len(x)

@@ -40,6 +40,20 @@ class Sliceable:
         return part
 
 
+class Slices:
+    """Has a shape and takes slices, and nothing else: no dtype, no index arrays."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self.data, self.shape = data, data.shape
+        self.reads = 0
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        if not isinstance(rows, slice):
+            raise TypeError("only slices")
+        self.reads += 1
+        return self.data[rows]
+
+
 def hdf5(tmp_path: Any) -> Any:
     file = h5py.File(tmp_path / "rows.h5", "w")
     return file.create_dataset("rows", data=ROWS)
@@ -75,6 +89,9 @@ SOURCES = {
     "memory-mapped": mapped,
     "sparse": lambda tmp: scipy.sparse.coo_matrix(ROWS),
     "sliceable": lambda tmp: Sliceable(ROWS),
+    "slices only": lambda tmp: Slices(ROWS),
+    "csr": lambda tmp: scipy.sparse.csr_matrix(ROWS),
+    "csc": lambda tmp: scipy.sparse.csc_array(ROWS),
 }
 
 
@@ -135,6 +152,32 @@ def test_sliced_sources_are_read_in_pieces() -> None:
     assert source.most == 0
     assert sum(len(x) for (x,) in batches) == 1000
     assert source.most == 20  # two batches of 200 kB fit into one block
+
+
+def test_neighbours_are_read_by_one_slice() -> None:
+    source = Slices(np.zeros((64, 40_000), np.float32))  # a block is one batch
+    for shuffle, reads in ((False, 4), ("batch", 4)):
+        source.reads = 0
+        batches = make_batches(source, batch_size=16, shuffle=shuffle)
+        source.reads = 0
+        assert len(list(batches)) == 4
+        assert source.reads == reads
+
+
+def test_categories_that_are_numbers() -> None:
+    numbers = pd.Categorical([30, 10, 30])
+    frame = pd.DataFrame({"a": [0.5, 1.5, 2.5], "b": numbers, "c": [True, False, True]})
+    x, y = first(make_batches(frame, pd.Series(numbers)))
+    assert x.tolist() == [[0.5, 30, 1], [1.5, 10, 0], [2.5, 30, 1]]
+    assert (y.tolist(), y.dtype) == ([[30], [10], [30]], torch.int64)
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "Float32"])
+def test_nullable_columns(dtype: str) -> None:
+    frame = pd.DataFrame({"a": [1, 0], "b": [0, 1]}).astype(dtype)
+    assert first(make_batches(frame))[0].tolist() == [[1, 0], [0, 1]]
+    with pytest.raises(DataError, match="y has NaN or infinite values in 1 of these 2 rows"):
+        make_batches(frame, pd.Series([1, None], dtype=dtype))
 
 
 @pytest.mark.parametrize(

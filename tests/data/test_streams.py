@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -197,6 +198,19 @@ def test_py_dataset_with_steps_goes_on() -> None:
     with pytest.warns(UserWarning, match="ran out after 1 of 3"):
         assert values(batches) == [[3, 3]]
     assert source.events == ["begin", "end"] * 2
+
+
+def test_a_py_dataset_is_iterated_batch_by_batch() -> None:
+    assert [y for _, y in Numbered()] == [[0, 0], [1, 1], [2, 2], [3, 3]]
+    assert [x.item() for x in itertools.islice(Endless(), 3)] == [0, 1, 2]
+
+
+def test_reset_ends_an_epoch_of_a_py_dataset() -> None:
+    source = Numbered()
+    batches = make_batches(source)
+    batches.reset()
+    list(batches)
+    assert source.events == ["end", "begin", "end"]
 
 
 def test_threads_end_when_an_epoch_is_left() -> None:
