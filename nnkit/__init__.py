@@ -15,6 +15,7 @@ from nnkit import (
     config,
     constraints,
     datasets,
+    dtype_policies,
     errors,
     initializers,
 )
@@ -30,6 +31,7 @@ from nnkit import (
     saving,
     utils,
 )
+from nnkit.dtype_policies import DTypePolicy, FloatDTypePolicy
 from nnkit.initializers import Initializer
 from nnkit.layers import Input, InputLayer, Layer
 from nnkit.losses import Loss
@@ -43,6 +45,8 @@ from nnkit.variable import Variable
 __version__ = "0.1.0"
 
 __all__ = [
+    "DTypePolicy",
+    "FloatDTypePolicy",
     "Initializer",
     "Input",
     "InputLayer",
@@ -62,6 +66,7 @@ __all__ = [
     "config",
     "constraints",
     "datasets",
+    "dtype_policies",
     "errors",
     "initializers",
     "layers",

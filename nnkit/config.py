@@ -8,15 +8,18 @@ from typing import Any
 import torch
 
 from nnkit import naming
+from nnkit.dtype_policies import dtype_policy, set_dtype_policy
 from nnkit.errors import ArgumentError
 
 __all__ = [
     "clear_session",
+    "dtype_policy",
     "epsilon",
     "floatx",
     "get_device",
     "image_data_format",
     "set_device",
+    "set_dtype_policy",
     "set_epsilon",
     "set_floatx",
     "training_device",
@@ -80,5 +83,6 @@ def image_data_format() -> str:
 
 
 def clear_session(free_memory: bool = True) -> None:
-    """Count layer names from the beginning again."""
+    """Count layer names from the beginning again, and forget the global dtype policy."""
     naming.clear()
+    set_dtype_policy(None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,11 @@ from nnkit.weights import built_for_real
 __all__ = [
     "add_activity_loss",
     "adopt_lists",
+    "computes",
     "config_of",
     "filling_training",
     "first_shape",
+    "holds",
     "is_shape",
     "positional",
     "tracked_build",
@@ -135,3 +137,14 @@ def add_activity_loss(layer: Any, args: Any, outputs: Any) -> None:
     """The forward hook of a layer with an activity regularizer."""
     for output in flatten(outputs):
         layer.add_loss(layer.activity_regularizer(output) / output.shape[0])
+
+
+def computes(own: Mapping[str, Any]) -> bool:
+    """Whether a class body has methods that may change what a layer computes."""
+    plain = ("build", "get_config", "from_config", "compute_mask", "infer_output")
+    return any(callable(v) and not k.startswith("__") and k not in plain for k, v in own.items())
+
+
+def holds(layer: Any, name: str) -> bool:
+    """Whether a submodule or weight goes by this name already."""
+    return any(name in layer.__dict__.get(kind, ()) for kind in ("_modules", "_parameters"))

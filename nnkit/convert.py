@@ -9,20 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["as_tensor", "as_weights", "free_batch", "is_ready"]
-
-
-def is_ready(value: Any) -> bool:
-    """Whether a layer can be given this as it is."""
-    return isinstance(value, torch.Tensor) and value.dtype is not torch.float64
-
-
-def as_weights(value: Any, layer: nn.Module) -> Any:
-    """A double tensor in the type of the layer's weights, if it has any."""
-    if is_ready(value) or not isinstance(value, torch.Tensor):
-        return value
-    first = next((p for p in layer.parameters() if p.is_floating_point()), None)
-    return value if first is None else value.to(first.dtype)
+__all__ = ["as_tensor", "free_batch"]
 
 
 def as_tensor(value: Any, layer: nn.Module) -> Any:

@@ -167,14 +167,17 @@ class Graph:
         calls = []
         for node in self.nodes:
             args, kwargs = map_structure(argument, (node.args, node.kwargs))
-            calls.append((node.op, args, kwargs, numbers(node.outputs)))
+            door = "training" in kwargs or (
+                not isinstance(node.op, Function) and node.op.casts((node.args, node.kwargs))
+            )
+            calls.append((node.op, args, kwargs, numbers(node.outputs), door))
         self.output_slots: list[int] = numbers(self.flat_outputs)
         self.mask_slots: list[int | None] = numbers(self.masks)
         self.has_masks = any(mask is not None for mask in self.masks)
         self.size = len(slots)
         needed = {*self.output_slots, *self.mask_slots}
         steps: list[Step] = []
-        for op, args, kwargs, targets in reversed(calls):
+        for op, args, kwargs, targets, door in reversed(calls):
             used = {leaf.number for leaf in flatten((args, kwargs)) if isinstance(leaf, Slot)}
             made = {target for target in flatten(targets) if target is not None}
             plain = not kwargs and all(isinstance(arg, Slot) for arg in args)
@@ -186,7 +189,7 @@ class Graph:
                     arguments=None if plain else (args, kwargs),
                     targets=targets,
                     free=tuple(sorted((used | made) - needed)),
-                    door="training" in kwargs,
+                    door=door,
                 )
             )
             needed |= used

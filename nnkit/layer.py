@@ -7,36 +7,39 @@ tensors the input is checked, weights are made if this is the first call, and to
 
 from __future__ import annotations
 
+import functools
 import inspect
 import threading
 import warnings
-from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
 
-from nnkit import regularizers
+from nnkit import dtype_policies, regularizers
 from nnkit.conventions import (
     add_activity_loss,
     adopt_lists,
+    computes,
     config_of,
     filling_training,
     first_shape,
+    holds,
     is_shape,
     positional,
     tracked_build,
 )
-from nnkit.convert import as_tensor, as_weights, free_batch, is_ready
+from nnkit.convert import as_tensor, free_batch
 from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.masks import attach_mask, mask_of
 from nnkit.modes import in_mode
 from nnkit.naming import auto_name
+from nnkit.precision import in_region
 from nnkit.probing import is_meta, placeholders, run_on_meta, shape_of
 from nnkit.shapes import axes, check, describe
 from nnkit.symbolic import Node, SymbolicTensor, has_symbolic, record
 from nnkit.tree import flatten, map_structure
-from nnkit.weights import WeightOwner, to_dtype
+from nnkit.weights import WeightOwner
 
 __all__ = ["Layer"]
 
@@ -62,7 +65,9 @@ class Layer(WeightOwner):
     Args:
         activity_regularizer: adds a loss computed from the outputs, divided by the batch size.
         trainable: whether an optimizer changes the weights.
-        dtype: of the weights; the default float when None.
+        dtype: of weights and computation, or a policy such as "mixed_bfloat16"; the global policy
+            when None.
+        autocast: whether float inputs are cast to the dtype of the computation.
         name: unique in a model; the class name in snake case, counted, when None.
         input_shape: shape without batch, on the first layer of a Sequential; or input_dim.
 
@@ -97,7 +102,7 @@ class Layer(WeightOwner):
             run = filling_training(body) if "training" in parameters else body
             cls.forward = run  # type: ignore[method-assign]
             cls.call = run  # type: ignore[attr-defined]
-        if not cls.__module__.startswith("nnkit.") and _computes(own):
+        if not cls.__module__.startswith("nnkit.") and computes(own):
             # A user's subclass computes something else: shortcuts of its base do not hold.
             cls.keeps_shape = own.get("keeps_shape", False)
             cls.infer_output = own.get("infer_output", Layer.infer_output)  # type: ignore[method-assign]
@@ -111,6 +116,7 @@ class Layer(WeightOwner):
         trainable: bool = True,
         dtype: Any = None,
         name: str | None = None,
+        autocast: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__()
@@ -120,7 +126,8 @@ class Layer(WeightOwner):
         self._name = name if name is not None else auto_name(type(self).__name__)
         if not isinstance(self._name, str):
             raise ArgumentError(f"A layer's name must be a string, got {name!r}.")
-        self._dtype = to_dtype(dtype)
+        self.autocast = autocast
+        self._take_policy(dtype)
         self._inbound_nodes: list[Node] = []
         self._losses: list[torch.Tensor] = []
         self._lossy: list[Layer] = []
@@ -165,7 +172,7 @@ class Layer(WeightOwner):
     def get_config(self) -> dict[str, Any]:
         """The arguments this layer was made with, as plain data."""
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
-        config["dtype"] = str(self._dtype or torch.get_default_dtype()).removeprefix("torch.")
+        config["dtype"] = dtype_policies.serialize(self.dtype_policy)
         config.update(config_of(self))
         return config
 
@@ -193,11 +200,6 @@ class Layer(WeightOwner):
     def label(self) -> str:
         """How errors call this layer: "Conv2D 'conv2d_1'"."""
         return f"{type(self).__name__} {self._name!r}"
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype of the weights."""
-        return self._dtype or torch.get_default_dtype()
 
     @property
     def input(self) -> Any:
@@ -257,7 +259,13 @@ class Layer(WeightOwner):
         if training is not None and bool(training) != self.training:
             with in_mode(self, bool(training)):
                 return self(*args, **kwargs)
-        ready = all(is_ready(value) for value in args)
+        compute, ready = self._compute, True
+        for value in args:
+            kind = getattr(value, "dtype", None)
+            if kind is not compute and (
+                not isinstance(value, torch.Tensor) or value.is_floating_point()
+            ):
+                ready = False
         if not ready:
             args = map_structure(lambda value: as_tensor(value, self), args)
         run: Any = self._wrapped_call_impl
@@ -271,7 +279,9 @@ class Layer(WeightOwner):
                 f"{self.label} has no weights yet: call it on data, or build it, before compiling."
             )
         if not ready:
-            args = map_structure(lambda value: as_weights(value, self), args)
+            args, kwargs = map_structure(self._cast, (args, kwargs))
+        if self._mixed or in_region():
+            run = functools.partial(self._in_policy, run)
         mask = mask_of(args[0]) if args else None
         if mask is not None and "mask" in self._takes:
             kwargs.setdefault("mask", mask)
@@ -364,7 +374,8 @@ class Layer(WeightOwner):
         given = {k: v for k, v in kwargs.items() if k != "training"}
 
         def infer(*args: Any, training: Any = None, **kwargs: Any) -> Any:
-            return self.infer_output(*args, **kwargs)
+            args, kwargs = map_structure(self._cast, (args, kwargs))
+            return self._in_policy(self.infer_output, *args, **kwargs)
 
         outputs = record(self, args, kwargs, infer)
         made = [leaf for leaf in flatten(outputs) if type(leaf) is SymbolicTensor]
@@ -384,7 +395,7 @@ class Layer(WeightOwner):
             object.__setattr__(self, name, value)  # a layer may be called "built" or "trainable"
             return
         reserved = getattr(type(self), name, None)
-        if isinstance(reserved, property) and reserved.fset is None and not _holds(self, name):
+        if isinstance(reserved, property) and reserved.fset is None and not holds(self, name):
             raise ArgumentError(
                 f"{type(self).__name__}.{name} is taken: every layer has it to be read. "
                 f"Use another name, self.my_{name} = ..."
@@ -407,14 +418,3 @@ class Layer(WeightOwner):
 
     def extra_repr(self) -> str:
         return f"name={self._name!r}"
-
-
-def _computes(own: Mapping[str, Any]) -> bool:
-    """Whether a class body has methods that may change what a layer computes."""
-    plain = ("build", "get_config", "from_config", "compute_mask", "infer_output")
-    return any(callable(v) and not k.startswith("__") and k not in plain for k, v in own.items())
-
-
-def _holds(layer: Layer, name: str) -> bool:
-    """Whether a submodule or weight goes by this name already."""
-    return any(name in layer.__dict__.get(kind, ()) for kind in ("_modules", "_parameters"))

@@ -13,6 +13,7 @@ from torch import nn
 from nnkit import constraints, initializers, random, regularizers
 from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.layouts import SAME, Layout
+from nnkit.precision import PolicyOwner
 from nnkit.variable import Variable
 
 __all__ = ["Weight", "WeightOwner", "built_for_real", "keras_view", "on_meta", "to_dtype"]
@@ -54,7 +55,7 @@ class Weight(NamedTuple):
         return tuple(self.layout.to_keras(self.tensor).shape)
 
 
-class WeightOwner(nn.Module):
+class WeightOwner(PolicyOwner):
     """The half of `Layer` that has weights."""
 
     def __init__(self) -> None:
@@ -81,7 +82,7 @@ class WeightOwner(nn.Module):
         Args:
             shape: its shape, in Keras's layout.
             initializer: name, object or callable; glorot_uniform, or zeros for whole numbers.
-            dtype: torch's or its name; the default float when None.
+            dtype: torch's or its name; the layer's variable dtype when None.
             trainable: False for a weight that an optimizer never changes.
             regularizer: gives a loss from the weight in Keras's layout.
             constraint: applied to the weight in Keras's layout after each update.
@@ -100,7 +101,7 @@ class WeightOwner(nn.Module):
             "overwrite_with_gradient",
         }:
             raise ArgumentError(f"add_weight() has no argument {extra!r}.")
-        dtype = to_dtype(dtype) or torch.get_default_dtype()
+        dtype = to_dtype(dtype) or self._dtype
         if initializer is None:
             initializer = "glorot_uniform" if dtype.is_floating_point else "zeros"
         with torch.no_grad():
@@ -131,7 +132,6 @@ class WeightOwner(nn.Module):
         return self.add_weight(
             shape,
             getattr(self, f"{name}_initializer"),
-            dtype=getattr(self, "dtype", None),
             regularizer=getattr(self, f"{name}_regularizer"),
             constraint=getattr(self, f"{name}_constraint"),
             name=name,

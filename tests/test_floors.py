@@ -20,9 +20,18 @@ PACKAGE = Path(__file__).parent.parent / "nnkit"
 FLOORS: list[set[str]] = [
     {"errors"},
     {"tree", "shapes", "naming", "registry", "activations", "initializers", "regularizers"}
-    | {"constraints", "random", "variable", "layouts", "config", "convert", "modes"},
+    | {
+        "constraints",
+        "random",
+        "variable",
+        "layouts",
+        "config",
+        "convert",
+        "modes",
+        "dtype_policies",
+    },
     {"symbolic"},
-    {"graph", "weights", "masks", "probing", "conventions", "layer", "wrapper"},
+    {"graph", "weights", "precision", "masks", "probing", "conventions", "layer", "wrapper"},
     {"layers", "losses", "metrics", "optimizers", "data", "callbacks", "ops"},
     {"training", "summary", "saving"},
     {"models"},
@@ -33,6 +42,8 @@ FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in name
 
 # The arrows that may run sideways, besides those inside floor 1.
 SIDEWAYS = {
+    ("weights", "precision"),
+    ("layer", "precision"),
     ("probing", "weights"),
     ("conventions", "weights"),
     ("layer", "conventions"),

@@ -272,7 +272,9 @@ def test_torch_module_channels_first() -> None:
 def test_config() -> None:
     layer = Scale(4, name="mine", trainable=False)
     config = layer.get_config()
-    assert config == {"name": "mine", "trainable": False, "dtype": "float32", "units": 4}
+    dtype = config.pop("dtype")
+    assert config == {"name": "mine", "trainable": False, "units": 4}
+    assert (dtype["class_name"], dtype["config"]) == ("DTypePolicy", {"name": "float32"})
     again = Scale.from_config(config)
     assert (again.units, again.name, again.trainable) == (4, "mine", False)
     assert not again.built

@@ -38,7 +38,7 @@ class _AdaptivePooling(SpatialLayer):
         raise NotImplementedError
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        x = self.to_torch(inputs if inputs.is_floating_point() else inputs.to(self.dtype))
+        x = self.to_torch(inputs if inputs.is_floating_point() else inputs.to(self._compute))
         if self.rank == 3:
             return self.from_torch(self._pool_volume(x))
         return self.from_torch(self.pool(x, self.full(self.output_size, 1)))

@@ -304,9 +304,9 @@ class Attention(AttentionBase):
 
     def build(self, input_shape: Any) -> None:
         if self.use_scale:
-            self.scale = self.add_weight((), "ones", self.dtype, name="scale")
+            self.scale = self.add_weight((), "ones", self._dtype, name="scale")
         if self.score_mode == "concat":
-            weight = self.add_weight((), "ones", self.dtype, name="concat_score_weight")
+            weight = self.add_weight((), "ones", self._dtype, name="concat_score_weight")
             self.concat_score_weight = weight
 
     def fused(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor | None:
@@ -346,7 +346,7 @@ class AdditiveAttention(AttentionBase):
                     f"{self.label} needs to know the number of features, but received "
                     f"{describe(input_shape[0])}. Give that size in Input(shape=...)."
                 )
-            self.scale = self.add_weight((features,), "glorot_uniform", self.dtype, name="scale")
+            self.scale = self.add_weight((features,), "glorot_uniform", self._dtype, name="scale")
             self._features = features
 
     def scores(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:

@@ -110,7 +110,7 @@ class BatchNormalization(NormalizationLayer):
             self.bias = self.add_named_weight("beta", shape)
 
         def make(initializer: Any) -> torch.Tensor:
-            return initializers.call_initializer(initializer, shape, self.dtype)
+            return initializers.call_initializer(initializer, shape, self._dtype)
 
         self.add_weight_buffer("running_mean", "moving_mean", make(self.moving_mean_initializer))
         variance = make(self.moving_variance_initializer)

@@ -23,7 +23,6 @@ from nnkit.layers.normalization_by_data import (
     thinned,
 )
 from nnkit.shapes import describe, positive
-from nnkit.weights import to_dtype
 
 __all__ = [
     "CategoryEncoding",
@@ -110,7 +109,7 @@ class Discretization(DataLayer):
     def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
         known = self.bin_boundaries
         depth = (self.num_bins or 1) if known is None else len(known) + 1
-        dtype = torch.int32 if self.output_mode == "int" else self.dtype
+        dtype = torch.int32 if self.output_mode == "int" else self._compute
         return inputs.new_empty(encoded_shape(inputs.shape, self.output_mode, depth), dtype=dtype)
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -118,7 +117,7 @@ class Discretization(DataLayer):
             raise NotBuiltError(f"{self.label} has no bins yet: call adapt(data) first.")
         numbers = inputs.to(torch.uint8) if inputs.dtype == torch.bool else inputs.contiguous()
         found = torch.bucketize(numbers, self._bins, right=True, out_int32=True)
-        dtype = torch.int32 if self.output_mode == "int" else self.dtype
+        dtype = torch.int32 if self.output_mode == "int" else self._compute
         return encode(found, self.output_mode, self._bins.shape[0] + 1, dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -164,13 +163,13 @@ class CategoryEncoding(DataLayer):
 
     def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
         shape = encoded_shape(inputs.shape, self.output_mode, self.num_tokens)
-        return inputs.new_empty(shape, dtype=self.dtype)
+        return inputs.new_empty(shape, dtype=self._compute)
 
     def call(self, inputs: torch.Tensor, count_weights: Any = None) -> torch.Tensor:
         if count_weights is not None:
             if self.output_mode != "count":
                 raise ArgumentError(f"{self.label}: count_weights need output_mode='count'.")
-            count_weights = torch.as_tensor(count_weights).to(inputs.device, self.dtype)
+            count_weights = torch.as_tensor(count_weights).to(inputs.device, self._compute)
             if count_weights.shape != inputs.shape:
                 raise ShapeError(
                     f"{self.label} got count_weights {describe(count_weights.shape)} for inputs "
@@ -183,7 +182,7 @@ class CategoryEncoding(DataLayer):
                     f"{self.label} knows categories 0 to {self.num_tokens - 1} but got "
                     f"{least if least < 0 else most}. Raise num_tokens, or use IntegerLookup."
                 )
-        return encode(inputs, self.output_mode, self.num_tokens, self.dtype, count_weights)
+        return encode(inputs, self.output_mode, self.num_tokens, self._compute, count_weights)
 
 
 class Hashing(DataLayer):
@@ -212,19 +211,19 @@ class Hashing(DataLayer):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        dtype = to_dtype(dtype) or (torch.int64 if output_mode == "int" else None)
+        dtype = "int64" if dtype is None and output_mode == "int" else dtype
         super().__init__(dtype=dtype, **kwargs)
         self.num_bins = positive(self.label, "num_bins", num_bins)
         self.output_mode = output_mode_of(self.label, output_mode, MODES, sparse)
-        if self.output_mode == "int" and dtype not in (torch.int32, torch.int64):
-            raise ArgumentError(f"{self.label}: dtype must be int32 or int64, got {dtype}.")
+        if self.output_mode == "int" and self._compute not in (torch.int32, torch.int64):
+            raise ArgumentError(f"{self.label}: dtype must be int32 or int64, got {self.dtype}.")
         self.sparse = False
         self.mask_value = mask_value
         self.salt = salt_of(self.label, salt)
 
     def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
         shape = encoded_shape(inputs.shape, self.output_mode, self.num_bins)
-        return inputs.new_empty(shape, dtype=self.dtype)
+        return inputs.new_empty(shape, dtype=self._compute)
 
     def call(self, inputs: Any) -> torch.Tensor:
         masked = self.mask_value is not None and self.num_bins > 1
@@ -232,7 +231,7 @@ class Hashing(DataLayer):
         if masked:
             hidden = torch.tensor(np.equal(_items(inputs), self.mask_value).astype(bool))
             bins = (bins + 1).masked_fill(hidden.to(bins.device), 0)
-        return encode(bins, self.output_mode, self.num_bins, self.dtype)
+        return encode(bins, self.output_mode, self.num_bins, self._compute)
 
 
 class HashedCrossing(Layer):
@@ -258,7 +257,7 @@ class HashedCrossing(Layer):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        dtype = to_dtype(dtype) or (torch.int64 if output_mode == "int" else None)
+        dtype = "int64" if dtype is None and output_mode == "int" else dtype
         super().__init__(name=name, dtype=dtype, **kwargs)
         self.num_bins = positive(self.label, "num_bins", num_bins)
         self.output_mode = output_mode_of(self.label, output_mode, MODES[:2], sparse)
@@ -277,7 +276,7 @@ class HashedCrossing(Layer):
 
     def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
         shape = encoded_shape(inputs[0].shape, self.output_mode, self.num_bins)
-        return inputs[0].new_empty(shape, dtype=self.dtype)
+        return inputs[0].new_empty(shape, dtype=self._compute)
 
     def call(self, inputs: Any) -> torch.Tensor:
         columns = [_items(feature).reshape(-1).tolist() for feature in inputs]
@@ -285,7 +284,7 @@ class HashedCrossing(Layer):
             raise DataError(f"{self.label} crosses words and whole numbers, no floats.")
         crossed = [_cross(row) % self.num_bins for row in zip(*columns, strict=True)]
         bins = torch.tensor(crossed, dtype=torch.int64).reshape(_items(inputs[0]).shape)
-        return encode(bins, self.output_mode, self.num_bins, self.dtype)
+        return encode(bins, self.output_mode, self.num_bins, self._compute)
 
 
 def _items(value: Any) -> np.ndarray:

@@ -179,7 +179,7 @@ class EinsumDense(Layer):
         self.weight = self.add_weight(
             shape,
             initializer,
-            dtype=self.dtype,
+            dtype=self._dtype,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
             name="kernel",

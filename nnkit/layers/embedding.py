@@ -82,7 +82,7 @@ class Embedding(Layer):
             ) from error
 
     def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
-        return inputs.new_empty((*inputs.shape, self.output_dim), dtype=self.dtype)
+        return inputs.new_empty((*inputs.shape, self.output_dim), dtype=self._dtype)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return inputs != 0 if self.mask_zero else None

@@ -49,7 +49,11 @@ class InputLayer(Layer):
                 "tensor and optional inputs do not exist here."
             )
         shape = kwargs.pop("input_shape", shape)
-        super().__init__(name=name or auto_name("input_layer"), dtype=dtype, **kwargs)
+        super().__init__(
+            name=name or auto_name("input_layer"),
+            dtype=to_dtype(dtype) or torch.get_default_dtype(),
+            **kwargs,
+        )
         if batch_shape is None and shape is None:
             raise ArgumentError("Input needs a shape, such as Input(shape=(784,)).")
         if batch_shape is None:
@@ -58,12 +62,15 @@ class InputLayer(Layer):
         self.batch_shape: Shape = tuple(_size(self.label, size) for size in batch_shape)
         self.built = True
         node = Node(self, (), {})
-        placeholder(node, self.batch_shape, self.dtype)
+        placeholder(node, self.batch_shape, self._dtype)
         self._inbound_nodes.append(node)
         intercept_modules()
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dtype": self.dtype}
 
 
 def _size(label: str, size: Any) -> int | None:
@@ -98,6 +105,6 @@ def Input(  # noqa: N802 - Keras's name
     Example: `x = Input((784,)); model = Model(x, Dense(10)(x))`
     """
     layer = InputLayer(
-        shape, batch_size, to_dtype(dtype), sparse, ragged, batch_shape, tensor, optional, name
+        shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name
     )
     return layer._inbound_nodes[0].outputs

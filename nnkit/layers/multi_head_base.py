@@ -98,8 +98,8 @@ class HeadAttention(Layer):
             gates = (own, value_size)
             self._project("_gate_dense", "gate", query_shape, gates, activation="sigmoid")
         self._project(f"{self.private}value_dense", "value", value_shape, (theirs, value_size))
-        self._softmax = Softmax(dtype=self.dtype)
-        self._dropout_layer = Dropout(self.dropout, seed=self.seed, dtype=self.dtype)
+        self._softmax = Softmax(dtype=self.dtype_policy)
+        self._dropout_layer = Dropout(self.dropout, seed=self.seed, dtype=self.dtype_policy)
         merged = (*query_shape[:-1], own, value_size)
         sizes = self.output_sizes(query_shape[-1])
         self._project(f"{self.private}output_dense", "attention_output", merged, sizes, bound=2)
@@ -130,7 +130,7 @@ class HeadAttention(Layer):
             bias_constraint=self.bias_constraint,
             activity_regularizer=self._activity,
             name=name,
-            dtype=self.dtype,
+            dtype=self.dtype_policy,
             trainable=self.trainable,
         )
         made.build(shape)

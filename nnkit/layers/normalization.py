@@ -111,7 +111,7 @@ class NormalizationLayer(Layer):
 
     def floating(self, inputs: torch.Tensor) -> torch.Tensor:
         """Whole numbers as floats; anything else as it is."""
-        return inputs if inputs.is_floating_point() else inputs.to(self.dtype)
+        return inputs if inputs.is_floating_point() else inputs.to(self._compute)
 
 
 class LayerNormalization(NormalizationLayer):

@@ -284,14 +284,14 @@ class Normalization(DataLayer):
                 stacklevel=2,
             )
         if self.input_mean is None:
-            self.add_weight_buffer("adapt_mean", "mean", torch.zeros(sizes, dtype=self.dtype))
+            self.add_weight_buffer("adapt_mean", "mean", torch.zeros(sizes, dtype=self._dtype))
             self.add_weight_buffer(
-                "adapt_variance", "variance", torch.ones(sizes, dtype=self.dtype)
+                "adapt_variance", "variance", torch.ones(sizes, dtype=self._dtype)
             )
             self.add_weight_buffer("count", "count", torch.zeros((), dtype=torch.int32))
         else:
             for key, value in (("mean", self.input_mean), ("variance", self.input_variance)):
-                given = torch.tensor(value, dtype=self.dtype)
+                given = torch.tensor(value, dtype=self._dtype)
                 try:
                     full = given.expand(sizes).contiguous()
                 except RuntimeError as error:

@@ -244,7 +244,7 @@ class _GlobalAveragePooling(_GlobalPooling):
     """Base of GlobalAveragePooling1D, 2D and 3D."""
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        kind = None if inputs.is_floating_point() else self.dtype
+        kind = None if inputs.is_floating_point() else self._compute
         return inputs.mean(self._axes, self.keepdims, dtype=kind)
 
 

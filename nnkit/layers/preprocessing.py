@@ -34,7 +34,7 @@ class Rescaling(SameShape):
         self.scale = _plain(self.label, "scale", scale)
         self.offset = _plain(self.label, "offset", offset)
         for name, value in (("_scale", self.scale), ("_offset", self.offset)):
-            known = torch.tensor(value, dtype=self.dtype) if isinstance(value, list) else None
+            known = torch.tensor(value, dtype=self._compute) if isinstance(value, list) else None
             self.register_buffer(name, known, persistent=False)
 
     def check_input(self, shape: Any) -> None:
@@ -52,10 +52,10 @@ class Rescaling(SameShape):
 
     def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
         made = super().infer_output(inputs)
-        return made if made.is_floating_point() else made.new_empty(made.shape, dtype=self.dtype)
+        return made if made.is_floating_point() else made.new_empty(made.shape, dtype=self._compute)
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        scaled = inputs if inputs.is_floating_point() else inputs.to(self.dtype)
+        scaled = inputs if inputs.is_floating_point() else inputs.to(self._compute)
         scaled = scaled * (self.scale if self._scale is None else self._scale)
         if self._offset is None and self.offset == 0:
             return scaled

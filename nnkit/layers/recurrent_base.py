@@ -151,14 +151,14 @@ class Gated(Cell):
         if self.use_bias:
             self.bias = self._add("bias", self.bias_shape(), self.bias_layout, self.make_bias())
             # Torch's kernels want two biases; Keras has, counts and trains one.
-            zeros = torch.zeros(self.gates * self.units, dtype=self.dtype)
+            zeros = torch.zeros(self.gates * self.units, dtype=self._dtype)
             self.register_buffer("zero_bias", zeros, persistent=False)
 
     def _add(self, kind: str, shape: Any, layout: Layout, initializer: Any = None) -> Any:
         return self.add_weight(
             shape,
             initializer or getattr(self, f"{kind}_initializer"),
-            dtype=self.dtype,
+            dtype=self._dtype,
             regularizer=getattr(self, f"{kind}_regularizer"),
             constraint=getattr(self, f"{kind}_constraint"),
             name="bias" if kind == "bias" else f"{kind}_kernel",
@@ -179,7 +179,7 @@ class Gated(Cell):
     def get_initial_state(self, batch_size: int | None = None) -> list[torch.Tensor]:
         """Zeros for each state."""
         shape, weight = (batch_size or 0, *self.state_shape()), self.weight_ih
-        dtype, device = (self.dtype, None) if weight is None else (weight.dtype, weight.device)
+        dtype, device = (self._dtype, None) if weight is None else (weight.dtype, weight.device)
         return [torch.zeros(shape, dtype=dtype, device=device) for _ in self.state_names]
 
     def forward(self, inputs: torch.Tensor, states: Any, training: bool | None = None) -> Any:
@@ -349,7 +349,7 @@ class TimeLayer(Layer):
     def start(self, sequence: torch.Tensor) -> Any:
         """The states that the cell starts with, for these inputs."""
         weight = next((p for p in self.parameters() if p.is_floating_point()), sequence)
-        dtype = weight.dtype if weight.is_floating_point() else self.dtype
+        dtype = weight.dtype if weight.is_floating_point() else self._dtype
         states = first_states(self.cell, sequence.shape[0])
         return map_structure(lambda state: state.to(sequence.device, dtype), states)
 

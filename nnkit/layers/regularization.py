@@ -49,7 +49,7 @@ class _Noise(Layer):
     def normal(self, inputs: torch.Tensor, mean: float, stddev: float) -> torch.Tensor:
         """Noise of the shape, memory format and device of the inputs."""
         noise = torch.empty_like(
-            inputs, dtype=inputs.dtype if inputs.is_floating_point() else self.dtype
+            inputs, dtype=inputs.dtype if inputs.is_floating_point() else self._compute
         )
         seeds = self.draws()
         generator = None if seeds is None else random.generator_for(seeds, inputs.device)

@@ -166,7 +166,7 @@ class CenterCrop(ImageLayer):
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         size = (self.height, self.width)
         images = self.channels_first(
-            inputs if inputs.is_floating_point() else inputs.to(self.dtype)
+            inputs if inputs.is_floating_point() else inputs.to(self._compute)
         )
         height, width = images.shape[-2:]
         if height >= size[0] and width >= size[1]:

@@ -53,7 +53,7 @@ class _Depthwise(WindowLayer):
         return self.add_weight(
             shape,
             getattr(self, f"{option}_initializer"),
-            dtype=self.dtype,
+            dtype=self._dtype,
             regularizer=getattr(self, f"{option}_regularizer"),
             constraint=getattr(self, f"{option}_constraint"),
             name=name,

@@ -56,6 +56,7 @@ class Model(Trainer, Layer):
 
     def _set_graph(self, graph: Graph) -> None:
         self._graph = graph
+        self.autocast = False  # each layer casts what it gets
         for op in graph.operations:
             if isinstance(op, Function):
                 continue
@@ -92,12 +93,15 @@ class Model(Trainer, Layer):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         # After .double() or .to(torch.bfloat16) the inputs are cast to what the weights are now.
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch's is untyped
+        super()._apply(fn, recurse)
         kinds = {p.dtype for p in self.parameters() if p.is_floating_point()}
         for door in self._doors:
             if door.declared.is_floating_point and len(kinds) == 1:
                 door.dtype = next(iter(kinds))
         return self
+
+    def _reads_weights(self) -> bool:
+        return self._graph is None and super()._reads_weights()
 
     def _adopt_mode(self) -> None:
         for child in self.children():

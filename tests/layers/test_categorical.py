@@ -48,7 +48,7 @@ from nnkit.models.sequential import Sequential
         (lambda: CategoryEncoding(3)([1], count_weights=[1.0]), "count_weights need output_mode"),
         (lambda: Hashing(0), "num_bins must be a whole number of at least 1"),
         (lambda: Hashing(None), "num_bins must be a whole number of at least 1"),
-        (lambda: Hashing(3, dtype="float32"), "dtype must be int32 or int64, got torch.float32"),
+        (lambda: Hashing(3, dtype="float32"), "dtype must be int32 or int64, got float32"),
         (lambda: Hashing(3, salt="a"), "salt must be one or two whole numbers, got 'a'"),
         (lambda: Hashing(3, salt=[1, 2, 3]), "salt must be one or two whole numbers"),
         (lambda: HashedCrossing(3, "count"), "output_mode must be one of 'int', 'one_hot'"),

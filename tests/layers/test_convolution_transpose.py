@@ -29,7 +29,7 @@ SHAPES = {1: (2, 5, 4), 2: (2, 5, 3, 4), 3: (2, 3, 4, 2, 4)}
 def made(rank: int, arguments: dict[str, Any], **more: Any) -> Any:
     """A layer with weights, whose bias is not zero."""
     layer = KINDS[rank](3, bias_initializer="random_normal", **arguments, **more)
-    layer(torch.zeros(SHAPES[rank], dtype=layer.dtype))
+    layer(torch.zeros(SHAPES[rank], dtype=layer._dtype))
     return layer
 
 

@@ -94,9 +94,10 @@ def test_two_calls_before_one_backward() -> None:
 
 
 def test_half_precision() -> None:
-    layer, x = BatchNormalization(), torch.randn(8, 3)
-    y = layer(x.bfloat16(), training=True)
+    layer, x = BatchNormalization(dtype="mixed_bfloat16"), torch.randn(8, 3)
+    y = layer(x, training=True)
     assert y.dtype == torch.bfloat16
+    assert layer.moving_mean.dtype == torch.float32
     torch.testing.assert_close(layer.moving_mean, 0.01 * x.mean(0), atol=1e-4, rtol=0)
 
 

@@ -51,7 +51,7 @@ def test_values_and_dtypes() -> None:
     result = layer(np.array([[0, 51, 255]], dtype="uint8"))
     assert result.dtype == torch.float32
     torch.testing.assert_close(result, torch.tensor([[-1.0, -0.6, 1.0]]))
-    assert layer(torch.ones(2, dtype=torch.bfloat16)).dtype == torch.bfloat16
+    assert layer(torch.ones(2, dtype=torch.bfloat16)).dtype == torch.float32
     assert Rescaling(2, dtype="float16")(torch.tensor([3])).dtype == torch.float16
     assert Rescaling([2, 3])(torch.tensor([[3, 4]])).tolist() == [[6, 12]]
     assert layer(Input((3,), dtype="uint8")).dtype == torch.float32

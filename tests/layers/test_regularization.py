@@ -179,10 +179,12 @@ def test_alpha_dropout_keeps_mean_and_variance() -> None:
     assert abs(y.std() - 1) < 0.02
 
 
-@pytest.mark.parametrize("layer", [GaussianNoise(0.5), GaussianDropout(0.5)])
-def test_noise_in_other_dtypes(layer: Layer) -> None:
-    for dtype in (torch.float64, torch.bfloat16):
-        assert layer(torch.ones(3, dtype=dtype), training=True).dtype == dtype
+@pytest.mark.parametrize("kind", [GaussianNoise, GaussianDropout])
+def test_noise_in_other_dtypes(kind: Any) -> None:
+    for dtype in ("float64", "bfloat16"):
+        made = kind(0.5, dtype=dtype)(torch.ones(3), training=True)
+        assert made.dtype == getattr(torch, dtype)
+    layer = kind(0.5)
     assert layer(torch.ones(3, dtype=torch.int64), training=True).dtype == torch.float32
 
 

@@ -79,7 +79,7 @@ def test_borders_and_cuts() -> None:
 
 def test_dtypes() -> None:
     x = torch.rand(1, 4, 4, 1)
-    assert Resizing(2, 2)(x.bfloat16()).dtype == torch.bfloat16
+    assert Resizing(2, 2, dtype="bfloat16")(x).dtype == torch.bfloat16
     assert Resizing(2, 2)(x > 0.5).dtype == torch.bool
     assert Resizing(2, 2)(Input((4, 4, 1), dtype="uint8")).dtype == torch.uint8
     assert CenterCrop(2, 2)(Input((4, 4, 1), dtype="uint8")).dtype == torch.float32
