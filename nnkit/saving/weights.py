@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -188,7 +189,17 @@ def _write_pt(model: Layer, path: Path) -> None:
 
 @contextmanager
 def _opened_pt(path: Path) -> Iterator[Mapping[str, Stored]]:
-    yield _stored(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
+    yield _stored(path, lambda: _load_pt(path))
+
+
+def _load_pt(path: Path) -> Any:
+    # Torch writes its archives uncompressed and trusts the sizes in them.
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            declared = sum(member.file_size for member in archive.infolist())
+        if declared > 2 * path.stat().st_size:
+            raise FileError(f"it claims to hold {declared} bytes, more than there can be")
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _write_safetensors(model: Layer, path: Path) -> None:

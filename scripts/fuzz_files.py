@@ -1,0 +1,433 @@
+"""Open thousands of damaged and malicious files, and see that nothing happens but a clear error.
+
+For every file: either it loads, or one of this package's errors says why not. Nothing else: no code
+of the file runs, no other file or address is opened, memory stays below twice the file plus 256 MB,
+and it takes less than a second.
+
+    python scripts/fuzz_files.py [COUNT] [SEED]
+
+Prints how many files were opened, refused and loaded; a failure names its number, which with the
+same seed makes the same file again. The tests run a sample.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import random
+import resource
+import struct
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import torch
+
+import nnkit
+from nnkit import layers
+from nnkit.errors import NnkitError
+
+MARGIN = 256 * 2**20
+SECONDS = 1.0
+Change = Callable[[bytes, random.Random], bytes]
+
+
+class Kind(NamedTuple):
+    """Files of one format: a sound one, how it is opened, and changes that know the format."""
+
+    ending: str
+    sound: bytes
+    load: Callable[[Path], Any]
+    changes: list[Change]
+
+
+class Outcome(NamedTuple):
+    """What opening a file came to: "loaded", "refused", or what went wrong."""
+
+    word: str
+    detail: str = ""
+
+
+# -- changes that know no format -------------------------------------------------------------------
+
+
+def flip_bits(data: bytes, draw: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(draw.choice([1, 1, 2, 8, 64])):
+        changed[draw.randrange(len(changed))] ^= 1 << draw.randrange(8)
+    return bytes(changed)
+
+
+def truncate(data: bytes, draw: random.Random) -> bytes:
+    return data[: draw.randrange(len(data))]
+
+
+def overwrite(data: bytes, draw: random.Random) -> bytes:
+    at, size = draw.randrange(len(data)), draw.choice([4, 8, 64, 512])
+    filler = draw.choice([b"\0" * size, b"\xff" * size, draw.randbytes(size)])
+    return data[:at] + filler + data[at + size :]
+
+
+def change_number(data: bytes, draw: random.Random) -> bytes:
+    """Sizes and offsets are little-endian numbers: put an extreme one somewhere."""
+    value = draw.choice([0, 1, 2**31 - 1, 2**32 - 1, 2**40, 2**63 - 1, len(data), len(data) * 2])
+    at = draw.randrange(max(len(data) - 8, 1))
+    form = draw.choice(["<I", "<Q"])
+    number = struct.pack(form, value % 2 ** (8 * struct.calcsize(form)))
+    return data[:at] + number + data[at + len(number) :]
+
+
+def insert(data: bytes, draw: random.Random) -> bytes:
+    at = draw.randrange(len(data))
+    return data[:at] + draw.randbytes(draw.choice([1, 16, 1024])) + data[at:]
+
+
+def repeat_part(data: bytes, draw: random.Random) -> bytes:
+    start, target = draw.randrange(len(data)), draw.randrange(len(data))
+    part = data[start : start + draw.choice([16, 256, 4096])]
+    return data[:target] + part + data[target + len(part) :]
+
+
+BLIND: list[Change] = [
+    flip_bits,
+    flip_bits,
+    truncate,
+    overwrite,
+    change_number,
+    insert,
+    repeat_part,
+]
+
+
+# -- HDF5 ------------------------------------------------------------------------------------------
+
+
+def in_h5(data: bytes, change: Callable[[Any, str], None], draw: random.Random) -> bytes:
+    """Change one dataset of a file through h5py itself."""
+    handle, name = tempfile.mkstemp(suffix=".h5")
+    os.close(handle)
+    path = Path(name)
+    try:
+        path.write_bytes(data)
+        with h5py.File(path, "r+") as file:
+            found: list[str] = []
+            file.visititems(
+                lambda key, item: found.append(key) if isinstance(item, h5py.Dataset) else None
+            )
+            change(file, draw.choice(found))
+        return path.read_bytes()
+    finally:
+        path.unlink()
+
+
+def h5_change(change: Callable[[Any, str, random.Random], None]) -> Change:
+    return lambda data, draw: in_h5(data, lambda file, key: change(file, key, draw), draw)
+
+
+def other_shape(file: Any, key: str, draw: random.Random) -> None:
+    shape = draw.choice([(), (0,), (1,), (3, 3, 3), (7, 1), (10**5,)])
+    del file[key]
+    file.create_dataset(key, data=np.zeros(shape, "float32"))
+
+
+def other_dtype(file: Any, key: str, draw: random.Random) -> None:
+    shape = file[key].shape
+    del file[key]
+    kind = draw.choice(["int8", "float64", "complex64", "S7", "text", "pair", "ref"])
+    if kind == "text":
+        file.create_dataset(key, shape, dtype=h5py.string_dtype())
+    elif kind == "pair":
+        file.create_dataset(key, shape, dtype=[("a", "f4"), ("b", "i8")])
+    elif kind == "ref":
+        file.create_dataset(key, shape, dtype=h5py.ref_dtype)
+    else:
+        file.create_dataset(key, shape, dtype=kind)
+
+
+def bomb(file: Any, key: str, draw: random.Random) -> None:
+    """Terabytes that take no room in the file."""
+    del file[key]
+    size = draw.choice([10**9, 10**12, 2**40])
+    file.create_dataset(
+        key, (size,), dtype="float32", chunks=(2**16,), compression=draw.choice([None, "gzip"])
+    )
+
+
+def link(file: Any, key: str, draw: random.Random) -> None:
+    """Links to nowhere, in circles, and to a file outside, whose opening would block for ever."""
+    shape = file[key].shape
+    outside = str(trap())
+    del file[key]
+    which = draw.randrange(5)
+    if which == 0:
+        file[key] = h5py.SoftLink(draw.choice([f"/{key}", "/", "/nowhere", "/layers"]))
+    elif which == 1:
+        file[key] = h5py.ExternalLink(outside, "/data")
+    elif which == 2:
+        layout = h5py.VirtualLayout(shape, "float32")
+        layout[...] = h5py.VirtualSource(outside, "data", shape)
+        file.create_virtual_dataset(key, layout)
+    elif which == 3:
+        file.create_dataset(key, shape, "float32", external=[(outside, 0, h5py.h5f.UNLIMITED)])
+    else:
+        file[key] = file["/"]  # a circle of hard links
+
+
+def many_groups(file: Any, key: str, draw: random.Random) -> None:
+    group = file
+    for number in range(draw.choice([50, 500])):
+        group = group.create_group(f"g{number}")
+
+
+def attributes(file: Any, key: str, draw: random.Random) -> None:
+    owner = draw.choice([file, file[key], file[key].parent])
+    name = draw.choice(["dtype", "name", "layer_names", "weight_names", "model_config", "crc32"])
+    value = draw.choice(["bfloat16", b"\xff\xfe", 7, [b"a", b"../b"], "{" * 1000, "x" * 60000])
+    owner.attrs[name] = value
+
+
+H5: list[Change] = [
+    h5_change(c) for c in (other_shape, other_dtype, bomb, link, link, many_groups, attributes)
+]
+
+
+# -- zip and pickle --------------------------------------------------------------------------------
+
+
+def in_zip(change: Callable[[dict[str, bytes], random.Random], dict[str, bytes]]) -> Change:
+    def run(data: bytes, draw: random.Random) -> bytes:
+        with zipfile.ZipFile(io.BytesIO(data)) as old:
+            members = {name: old.read(name) for name in old.namelist()}
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+            for name, content in change(members, draw).items():
+                new.writestr(name, content)
+        return target.getvalue()
+
+    return run
+
+
+def other_members(members: dict[str, bytes], draw: random.Random) -> dict[str, bytes]:
+    name = draw.choice(list(members))
+    what = draw.randrange(4)
+    if what == 0:
+        del members[name]
+    elif what == 1:
+        members[draw.choice(["../escape", "/etc/passwd", "a\\..\\b", "x" * 300])] = b"here"
+    elif what == 2:
+        members[name] = b""
+    else:
+        members[name] = b"\0" * draw.choice([10**3, 3 * 10**8])  # the last one is a bomb
+    return members
+
+
+class Payload:
+    """Leaves a trace when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(canary()),)
+
+
+def pickled(members: dict[str, bytes], draw: random.Random) -> dict[str, bytes]:
+    name = next((n for n in members if n.endswith("data.pkl")), next(iter(members)))
+    members[name] = pickle.dumps(draw.choice([Payload(), {"weight": Payload()}, [Payload()]]))
+    return members
+
+
+def bare_pickle(data: bytes, draw: random.Random) -> bytes:
+    return pickle.dumps(Payload(), protocol=draw.choice([0, 2, 4]))
+
+
+ZIP: list[Change] = [in_zip(other_members), in_zip(pickled), bare_pickle]
+
+
+# -- safetensors -----------------------------------------------------------------------------------
+
+
+def safetensors_header(data: bytes, draw: random.Random) -> bytes:
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8 : 8 + size])
+    key = draw.choice([k for k in header if k != "__metadata__"])
+    field = draw.choice(["shape", "data_offsets", "dtype", None])
+    if field is None:
+        del header[key]
+    else:
+        header[key][field] = draw.choice([[-1], [0, 2**62], [2**31, 2**31], "F99", [], None, "F64"])
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data[8 + size :]
+
+
+# -- the formats -----------------------------------------------------------------------------------
+
+
+def model() -> nnkit.Sequential:
+    nnkit.config.clear_session()
+    made = nnkit.Sequential(
+        [
+            nnkit.Input((6, 6, 1)),
+            layers.Conv2D(2, 3, name="conv"),
+            layers.BatchNormalization(name="norm"),
+            layers.Flatten(name="flat"),
+            layers.Dense(3, name="dense"),
+        ]
+    )
+    made.compile("adam", "mse")
+    return made
+
+
+def kinds() -> list[Kind]:
+    """All formats, each with a sound file to begin from."""
+    made = model()
+    folder = Path(tempfile.mkdtemp())
+    found = []
+    for ending, changes in (
+        (".weights.h5", H5),
+        (".pt", ZIP),
+        (".safetensors", [safetensors_header]),
+    ):
+        path = folder / f"m{ending}"
+        made.save_weights(path)
+        found.append(Kind(ending, path.read_bytes(), made.load_weights, changes))
+    return found
+
+
+# -- opening, watched ------------------------------------------------------------------------------
+
+_state: dict[str, Any] = {}
+
+
+def trap() -> Path:
+    """A named pipe: whoever opens it waits for ever."""
+    if "trap" not in _state:
+        _state["trap"] = Path(tempfile.mkdtemp()) / "trap"
+        os.mkfifo(_state["trap"])
+    return _state["trap"]
+
+
+def canary() -> Path:
+    """A folder that only the code in a file would make."""
+    if "canary" not in _state:
+        _state["canary"] = Path(tempfile.mkdtemp()) / "canary"
+    return _state["canary"]
+
+
+INTERPRETER = (sys.prefix, sys.base_prefix, str(Path(nnkit.__file__).parent))
+WATCHED = ("open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system",
+           "os.mkdir", "os.remove", "os.rename", "os.exec", "os.posix_spawn", "os.fork",
+           "ctypes.dlopen")  # fmt: skip
+
+
+def watch() -> None:
+    """Note what the interpreter is asked to do while a file is opened."""
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        if _state.get("path") is not None and event in WATCHED:
+            opened = str(args[0]) if event == "open" else ""
+            # Python may import a codec on the way, or look for the source line of a warning.
+            allowed = opened == str(_state["path"]) or opened.startswith(INTERPRETER)
+            if not allowed:
+                _state["events"].append(f"{event} {args[0]!r}")
+
+    sys.addaudithook(hook)
+
+
+def memory(field: str) -> int:
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(field))
+
+
+def open_one(kind: Kind, path: Path) -> Outcome:
+    """Open one file and judge what happened."""
+    size = path.stat().st_size
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # the peak is counted from here
+    before = memory("VmRSS")
+    _state["events"] = []
+    _state["path"] = path
+    start = time.process_time()  # of this process alone: the machine may be busy
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            kind.load(path)
+        word, detail = "loaded", ""
+    except NnkitError as exc:
+        word, detail = "refused", str(exc)
+    except Exception as exc:
+        word = f"{type(exc).__name__} is no error of the package"
+        detail = traceback.format_exc()
+    finally:
+        _state["path"] = None
+    took = time.process_time() - start
+    grown = memory("VmHWM") - before
+    if _state["events"]:
+        return Outcome("it did something else", ", ".join(_state["events"][:5]))
+    if canary().exists():
+        canary().rmdir()
+        return Outcome("code of the file ran")
+    if took > SECONDS:
+        return Outcome(f"it took {took:.1f} s", detail)
+    if grown > 2 * size + MARGIN:
+        return Outcome(f"it took {grown / 2**20:.0f} MB for {size / 2**20:.1f}", detail)
+    return Outcome(word, detail)
+
+
+def make(kind: Kind, number: int, seed: int) -> bytes:
+    """The file with this number."""
+    draw = random.Random(f"{seed} {number}")
+    changes = kind.changes if draw.random() < 0.4 else BLIND
+    return draw.choice(changes)(kind.sound, draw)
+
+
+def run(count: int, seed: int, first: int = 0) -> tuple[Counter[str], list[str]]:
+    """Open `count` files in this process; how often what happened, and what must not."""
+    every = kinds()
+    canary(), trap()
+    folder = Path(tempfile.mkdtemp())
+    for kind in every:  # so that all is imported before the watch begins
+        path = folder / f"sound{kind.ending}"
+        path.write_bytes(kind.sound)
+        kind.load(path)
+        path.write_bytes(kind.sound[: len(kind.sound) // 2])
+        open_one(kind, path)
+    watch()
+    seen: Counter[str] = Counter()
+    wrong = []
+    for number in range(first, first + count):
+        kind = every[number % len(every)]
+        path = folder / f"{number}{kind.ending}"
+        path.write_bytes(make(kind, number, seed))
+        outcome = open_one(kind, path)
+        seen[f"{kind.ending}: {outcome.word}"] += 1
+        if outcome.word not in ("loaded", "refused"):
+            wrong.append(f"file {number} ({kind.ending}): {outcome.word}\n{outcome.detail}")
+        path.unlink()
+    return seen, wrong
+
+
+def main() -> None:
+    """Run in a child, so that a crash or a file that blocks for ever shows too."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    seen, wrong = run(count, seed)
+    for word, times in sorted(seen.items()):
+        print(f"{times:8}  {word}")
+    for line in wrong[:20]:
+        print(line)
+    raise SystemExit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
