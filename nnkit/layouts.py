@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 __all__ = ["CONV", "DENSE", "SAME", "Layout"]
@@ -23,15 +25,22 @@ class Layout:
         """A view of torch's tensor in Keras's order."""
         return value.permute(self.axes) if self.axes else value
 
+    def empty(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+        """A tensor without values for this shape of Keras's, in torch's order."""
+        if self.axes:
+            shape = [shape[self.axes.index(axis)] for axis in range(len(shape))]
+        return torch.empty(tuple(shape), dtype=dtype, memory_format=self._format(len(shape)))
+
     def to_torch(self, value: torch.Tensor) -> torch.Tensor:
         """A contiguous tensor in torch's order."""
-        if not self.axes:
-            return value.contiguous()
-        value = value.permute([self.axes.index(axis) for axis in range(len(self.axes))])
-        if self.channels_last and value.ndim in (4, 5):
-            last = torch.channels_last if value.ndim == 4 else torch.channels_last_3d
-            return value.contiguous(memory_format=last)
-        return value.contiguous()
+        if self.axes:
+            value = value.permute([self.axes.index(axis) for axis in range(len(self.axes))])
+        return value.contiguous(memory_format=self._format(value.ndim))
+
+    def _format(self, rank: int) -> torch.memory_format:
+        if not self.channels_last or rank not in (4, 5):
+            return torch.contiguous_format
+        return torch.channels_last if rank == 4 else torch.channels_last_3d
 
 
 SAME = Layout()

@@ -105,8 +105,11 @@ class WeightOwner(PolicyOwner):
         if initializer is None:
             initializer = "glorot_uniform" if dtype.is_floating_point else "zeros"
         with torch.no_grad():
-            value = initializers.call_initializer(initializers.get(initializer), shape, dtype)
-            value = layout.to_torch(value)
+            if initializers.room_for(shape, dtype):
+                value = layout.empty(shape, dtype)
+            else:
+                made = initializers.call_initializer(initializers.get(initializer), shape, dtype)
+                value = layout.to_torch(made)
         kind: Any = nn.Parameter if trainable else Variable
         weight: nn.Parameter = kind(value, requires_grad=trainable and self._trainable)
         name = name or f"variable_{len(self._about)}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from nnkit import initializers as init
-from nnkit.errors import ArgumentError
+from nnkit import layers
+from nnkit.errors import ArgumentError, FileError
 from nnkit.random import SeedGenerator, set_random_seed
 
 RANDOM = [
@@ -271,3 +273,17 @@ def test_base_class() -> None:
     with pytest.raises(NotImplementedError, match=r"Initializer has no __call__"):
         init.Initializer()((2,))
     assert init.Initializer().get_config() == {}
+
+
+def test_weights_left_empty_for_a_file_are_reserved_and_counted() -> None:
+    def forbidden(shape: Any, dtype: Any = None) -> torch.Tensor:
+        raise AssertionError("no values are wanted")
+
+    with init.left_empty(1000):
+        layer = layers.Conv2D(3, (2, 5), kernel_initializer=forbidden, bias_initializer=forbidden)
+        layer.build((None, 8, 8, 4))
+        assert layer.kernel.shape == (2, 5, 4, 3)
+        assert layer.weight.is_contiguous(memory_format=torch.channels_last)
+        with pytest.raises(FileError, match="weights of more than 1000 bytes"):
+            layers.Dense(1000).build((None, 1000))
+    assert float(layers.Dense(1, kernel_initializer="ones")(torch.ones(1, 2)).detach()) == 2.0

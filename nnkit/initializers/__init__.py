@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from nnkit.initializers.base import REGISTRY, Initializer, call_initializer
+from nnkit.initializers.base import (
+    REGISTRY,
+    Initializer,
+    call_initializer,
+    left_empty,
+    room_for,
+)
 from nnkit.initializers.constant import Constant, GivenValues, Identity, Ones, Zeros
 from nnkit.initializers.random import (
     Orthogonal,
@@ -39,8 +45,8 @@ __all__ = [
     "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros",
     "call_initializer", "compute_fans", "constant", "deserialize", "get", "glorot_normal",
     "glorot_uniform", "he_normal", "he_uniform", "identity", "lecun_normal", "lecun_uniform",
-    "ones", "orthogonal", "random_normal", "random_uniform", "serialize", "truncated_normal",
-    "variance_scaling", "zeros",
+    "left_empty", "ones", "orthogonal", "random_normal", "random_uniform", "room_for",
+    "serialize", "truncated_normal", "variance_scaling", "zeros",
 ]  # fmt: skip
 
 zeros = Zeros

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nnkit.errors import ArgumentError
-from nnkit.random import (
-    to_dtype,
-)
+from nnkit.errors import ArgumentError, FileError
+from nnkit.random import to_dtype
 from nnkit.registry import Registry
 
-__all__ = ["REGISTRY", "Fill", "Initializer", "Shape", "call_initializer"]
+__all__ = [
+    "REGISTRY", "Fill", "Initializer", "Shape", "call_initializer", "left_empty", "room_for",
+]  # fmt: skip
 
 REGISTRY = Registry("initializer", "keras.initializers")
 
@@ -44,6 +46,42 @@ class Initializer:
         return type(self).from_config(self.get_config())
 
 
+_budgets: list[list[int]] = []
+
+
+@contextmanager
+def left_empty(limit: int) -> Iterator[None]:
+    """Inside, weights are made without values, for a file to fill them.
+
+    Their memory is only reserved, so a model costs nothing before it is known to fit its file.
+
+    Args:
+        limit: bytes that all weights together may have.
+    """
+    _budgets.append([limit, limit])
+    try:
+        yield
+    finally:
+        _budgets.pop()
+
+
+def room_for(shape: Shape, dtype: torch.dtype) -> bool:
+    """Whether a weight is to be left empty; counts it.
+
+    Raises: FileError when the weights come to more than `left_empty` allows.
+    """
+    if not _budgets:
+        return False
+    budget = _budgets[-1]
+    budget[0] -= math.prod(shape) * dtype.itemsize
+    if budget[0] < 0:
+        raise FileError(
+            f"The configuration asks for weights of more than {budget[1]} bytes, which is more "
+            f"than there are in the file: it is damaged, or not what it claims to be."
+        )
+    return True
+
+
 def call_initializer(initializer: Callable[..., Any], shape: Shape, dtype: Any = None) -> Tensor:
     """Make a weight with any initializer, a user's function included, and check what came.
 
@@ -55,6 +93,8 @@ def call_initializer(initializer: Callable[..., Any], shape: Shape, dtype: Any =
     Raises: ArgumentError unless the result has this shape.
     """
     kind = to_dtype(dtype)
+    if room_for(shape, kind):
+        return torch.empty(tuple(shape), dtype=kind)
     values = _call(initializer, tuple(shape), kind)
     if not isinstance(initializer, Initializer):
         # A user's function may hand out an array of its own, which training must not change.
