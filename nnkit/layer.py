@@ -32,7 +32,7 @@ from nnkit.conventions import (
 from nnkit.convert import as_tensor, free_batch
 from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.masks import attach_mask, mask_of
-from nnkit.modes import in_mode
+from nnkit.modes import in_mode, join_mode, needs_mode
 from nnkit.naming import auto_name
 from nnkit.precision import in_region
 from nnkit.probing import is_meta, placeholders, run_on_meta, shape_of
@@ -76,6 +76,7 @@ class Layer(WeightOwner):
         fixes: the axis whose size the weights are made for, such as "features".
         supports_masking: whether a mask of the input also holds for the output.
         keeps_shape: whether the output always has the input's shape, which saves inferring it.
+        starts_in_training: whether a call acts as in training until somebody switches the mode.
     """
 
     accepts: ClassVar[str | None] = None
@@ -83,6 +84,7 @@ class Layer(WeightOwner):
     supports_masking: bool = False
     built: bool = False
     keeps_shape: ClassVar[bool] = False
+    starts_in_training: ClassVar[bool] = False
     _takes: ClassVar[frozenset[str]] = frozenset()
     _init_args: tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -120,7 +122,7 @@ class Layer(WeightOwner):
         **kwargs: Any,
     ) -> None:
         super().__init__()
-        self.training = False
+        self.training = self.starts_in_training
         self.built = False
         self._trainable = bool(trainable)
         self._name = name if name is not None else auto_name(type(self).__name__)
@@ -256,7 +258,7 @@ class Layer(WeightOwner):
         if has_symbolic(args, kwargs):
             return self._call_symbolic(args, kwargs)
         training = kwargs.pop("training", None) if kwargs else None
-        if training is not None and bool(training) != self.training:
+        if training is not None and needs_mode(self, bool(training)):
             with in_mode(self, bool(training)):
                 return self(*args, **kwargs)
         compute, ready = self._compute, True
@@ -402,14 +404,10 @@ class Layer(WeightOwner):
             )
         if isinstance(value, (nn.Module, list, dict)) and "_child_order" in self.__dict__:
             self._child_order.setdefault(name)
-        if isinstance(value, nn.Module) and "training" in self.__dict__:
-            if not isinstance(value, Layer):
-                value.train(self.training)
-        elif (
-            type(value) in (list, tuple) and value and all(isinstance(v, nn.Module) for v in value)
-        ):
+        if type(value) in (list, tuple) and value and all(isinstance(v, nn.Module) for v in value):
             value = nn.ModuleList(value)
-            value.train(self.training)
+        if isinstance(value, nn.Module) and not isinstance(value, Layer):
+            join_mode(value, self.__dict__.get("training", False))
         super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
-__all__ = ["in_mode"]
+__all__ = ["in_mode", "join_mode", "needs_mode"]
 
 
 @contextmanager
@@ -20,3 +20,17 @@ def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
     finally:
         for each, was in before:
             each.training = was
+
+
+def needs_mode(module: nn.Module, training: bool) -> bool:
+    """Whether a call in this mode has to switch anything below the module."""
+    if module.training != training:
+        return True
+    # Augmentation in a model that was never switched is on, though the model is not.
+    return not training and any(each.training for each in module.modules())
+
+
+def join_mode(child: nn.Module, training: bool) -> None:
+    """Give a child the mode of what it becomes part of; a layer that starts on stays on."""
+    for each in child.modules():
+        each.training = training or getattr(each, "starts_in_training", False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -12,7 +13,22 @@ from nnkit.naming import auto_name
 from nnkit.symbolic import has_symbolic
 from nnkit.tree import map_structure
 
-__all__ = ["TorchModuleWrapper", "as_layer", "intercept_modules"]
+__all__ = ["TorchModuleWrapper", "adapts", "as_layer", "intercept_modules"]
+
+K = TypeVar("K", bound=type[Layer])
+
+# Which layer wraps the modules of a package that are more than plain functions of tensors.
+_ADAPTERS: dict[str, Callable[[nn.Module], Layer]] = {}
+
+
+def adapts(package: str) -> Callable[[K], K]:
+    """Let the decorated layer wrap the modules that are defined in this package."""
+
+    def register(kind: K) -> K:
+        _ADAPTERS[package + "."] = kind
+        return kind
+
+    return register
 
 
 class TorchModuleWrapper(Layer):
@@ -67,8 +83,10 @@ def as_layer(module: nn.Module) -> Layer:
         return module
     known = module.__dict__.get("_nnkit_layer")
     if known is None:
-        known = module.__dict__["_nnkit_layer"] = TorchModuleWrapper(module)
-    if known.training != module.training:
+        where = type(module).__module__ + "."
+        kinds = [kind for package, kind in _ADAPTERS.items() if where.startswith(package)]
+        known = module.__dict__["_nnkit_layer"] = [*kinds, TorchModuleWrapper][0](module)
+    if isinstance(known, TorchModuleWrapper) and known.training != module.training:
         known.training = module.training  # the model trains the module, not its wrapper
     return known
 

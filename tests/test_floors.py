@@ -53,6 +53,7 @@ SIDEWAYS = {
     ("wrapper", "layer"),
     ("graph", "wrapper"),
     ("metrics", "losses"),
+    ("layers", "ops"),
     ("ops", "losses"),
     ("datasets", "utils"),
     ("applications", "utils"),

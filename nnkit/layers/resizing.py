@@ -7,54 +7,27 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from nnkit.errors import ArgumentError, ShapeError
-from nnkit.layer import Layer
+from nnkit.errors import ArgumentError
+from nnkit.layers.images import ImageLayer
 from nnkit.probing import like
-from nnkit.shapes import describe, one_of, positive
+from nnkit.shapes import one_of, positive
 
-__all__ = ["CenterCrop", "ImageLayer", "Resizing"]
+__all__ = ["CenterCrop", "Resizing"]
 
 _MODES = {"bilinear": "bilinear", "nearest": "nearest-exact", "bicubic": "bicubic"}
 
 
-class ImageLayer(Layer):
-    """Base of the layers that give images a new size, one image or a batch of them.
-
-    Args:
-        height, width: of the outputs, in pixels.
-        data_format: "channels_last", or "channels_first" for (batch, channels, height, width).
-    """
+class _Sized(ImageLayer):
+    """Base of the layers that give images a new size."""
 
     def __init__(self, height: int, width: int, data_format: str | None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(data_format, **kwargs)
         self.height = positive(self.label, "height", height)
         self.width = positive(self.label, "width", width)
-        formats = ("channels_last", "channels_first")
-        self.data_format = one_of(
-            self.label, "data_format", data_format or "channels_last", formats
-        )
-        self._first = self.data_format == "channels_first"
-
-    def check_input(self, shape: Any) -> None:
-        if not isinstance(shape, tuple) or len(shape) not in (3, 4):
-            axes = "channels, height, width" if self._first else "height, width, channels"
-            came = describe(shape) if isinstance(shape, tuple) else type(shape).__name__
-            raise ShapeError(
-                f"{self.label} expects images (batch, {axes}) or one ({axes}), but received {came}."
-            )
 
     def new_shape(self, shape: Any) -> tuple[int, ...]:
         """The output shape for an input shape."""
-        size = (self.height, self.width)
-        return (*shape[:-2], *size) if self._first else (*shape[:-3], *size, shape[-1])
-
-    def channels_first(self, images: torch.Tensor) -> torch.Tensor:
-        """A view (..., channels, height, width)."""
-        return images if self._first else images.movedim(-1, -3)
-
-    def as_given(self, images: torch.Tensor) -> torch.Tensor:
-        """The view with channels where the user has them."""
-        return images if self._first else images.movedim(-3, -1)
+        return self.sized(shape, (self.height, self.width))
 
 
 def _middle(height: int, width: int, target: tuple[int, int]) -> tuple[slice, slice]:
@@ -80,7 +53,7 @@ def _resize(
     return resized if images.ndim == 4 else resized[0]
 
 
-class Resizing(ImageLayer):
+class Resizing(_Sized):
     """Resize images.
 
     Args:
@@ -143,7 +116,7 @@ class Resizing(ImageLayer):
         return resized.round().clamp(limits.min, limits.max).to(inputs.dtype)
 
 
-class CenterCrop(ImageLayer):
+class CenterCrop(_Sized):
     """Cut out the middle of images; smaller images are cut to the proportions and resized.
 
     Args:

@@ -267,7 +267,7 @@ def _anew(argument: Any) -> Any:
 
 def revived(config: dict[str, Any]) -> dict[str, Any]:
     """The config with layers in place of their configs {"class_name": ..., "config": ...}."""
-    held = {"layer", "backward_layer", "cell", "cells"} & set(config)
+    held = {"layer", "layers", "backward_layer", "cell", "cells"} & set(config)
     return {**config, **{name: _revive(config[name]) for name in held}}
 
 

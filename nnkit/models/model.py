@@ -13,6 +13,7 @@ from nnkit.errors import ArgumentError, GraphError, NotBuiltError, ShapeError, u
 from nnkit.graph import Graph
 from nnkit.layer import Layer
 from nnkit.masks import attach_mask
+from nnkit.modes import join_mode
 from nnkit.naming import auto_name
 from nnkit.probing import placeholders
 from nnkit.saving import export, load_weights, save_weights
@@ -105,7 +106,7 @@ class Model(Trainer, Layer):
 
     def _adopt_mode(self) -> None:
         for child in self.children():
-            child.train(self.training)
+            join_mode(child, self.training)
 
     def build(self, input_shape: Any) -> None:
         """Make all weights for an input shape (batch axis included), by a symbolic call."""

@@ -12,6 +12,7 @@ from nnkit.graph import Graph
 from nnkit.layer import Layer
 from nnkit.layers.input import InputLayer
 from nnkit.models.model import Model, _bare
+from nnkit.modes import join_mode
 from nnkit.naming import auto_name
 from nnkit.symbolic import SymbolicTensor
 from nnkit.wrapper import as_layer
@@ -81,7 +82,7 @@ class Sequential(Model):
             self._tip = layer(self._tip)
         self._stack.append(layer)
         self._modules[layer.key] = _bare(layer)
-        layer.train(self.training)
+        join_mode(layer, self.training)
         self._graph = None
         self.built = self._tip is not None
         self._inbound_nodes.clear()

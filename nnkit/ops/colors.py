@@ -13,7 +13,8 @@ from nnkit.ops.recording import floats, recorded, tensors
 from nnkit.ops.resizing import as_images
 
 __all__ = [
-    "gaussian_blur", "hsv_to_rgb", "rgb_to_grayscale", "rgb_to_hsv", "sobel_edges", "ssim",
+    "filtered", "gaussian_blur", "hsv_to_rgb", "rgb_to_grayscale", "rgb_to_hsv", "sobel_edges",
+    "ssim",
 ]  # fmt: skip
 
 
@@ -72,8 +73,15 @@ def _bell(size: int, sigma: Any, like: Tensor) -> Tensor:
     return weights / weights.sum()
 
 
-def _filtered(x: Tensor, kernel: Tensor, first: bool, padding: str) -> Tensor:
-    """Each channel of a batch under the same window."""
+def filtered(x: Tensor, kernel: Tensor, first: bool, padding: str) -> Tensor:
+    """Each channel of a batch of images under the same window.
+
+    Args:
+        x: the batch.
+        kernel: (rows, columns) of the window.
+        first: whether channels come first.
+        padding: "same" or "valid".
+    """
     channels = x.shape[1 if first else -1]
     weight = kernel[:, :, None, None].expand(*kernel.shape, channels, 1)
     return depthwise_conv(x, weight, 1, padding, "channels_first" if first else None)
@@ -97,7 +105,11 @@ def gaussian_blur(
     x, first = as_images("gaussian_blur", floats(images), data_format)
     across, down = (_bell(int(n), s, x) for n, s in zip(kernel_size, sigma, strict=True))
     batch = x if x.ndim == 4 else x.unsqueeze(0)
-    blurred = _filtered(batch, torch.outer(down, across), first, "same")
+    if max(len(across), len(down)) > 5:  # one axis after the other: fewer products
+        blurred = filtered(batch, down[:, None], first, "same")
+        blurred = filtered(blurred, across[None], first, "same")
+    else:
+        blurred = filtered(batch, torch.outer(down, across), first, "same")
     return blurred if x.ndim == 4 else blurred.squeeze(0)
 
 
@@ -110,7 +122,7 @@ def sobel_edges(images: Any, data_format: str | None = None) -> Tensor:
     x, first = as_images("sobel_edges", floats(images), data_format)
     step, smooth = x.new_tensor([-1, 0, 1]), x.new_tensor([1, 2, 1])
     kernels = (torch.outer(step, smooth), torch.outer(smooth, step))
-    return torch.stack([_filtered(x, kernel, first, "same") for kernel in kernels], -1)
+    return torch.stack([filtered(x, kernel, first, "same") for kernel in kernels], -1)
 
 
 @recorded
@@ -144,7 +156,7 @@ def ssim(
     bell = _bell(filter_size, filter_sigma, a)
     kernel = torch.outer(bell, bell)
     mean_a, mean_b, aa, bb, ab = (
-        _filtered(each, kernel, first, "valid") for each in (a, b, a * a, b * b, a * b)
+        filtered(each, kernel, first, "valid") for each in (a, b, a * a, b * b, a * b)
     )
     c1, c2 = (k1 * max_val) ** 2, (k2 * max_val) ** 2
     both = mean_a * mean_b

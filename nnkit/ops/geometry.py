@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nnkit.errors import ShapeError
@@ -18,8 +19,8 @@ from nnkit.ops.resizing import as_images
 from nnkit.shapes import one_of
 
 __all__ = [
-    "affine_transform", "extract_patches", "extract_patches_3d", "map_coordinates",
-    "perspective_transform",
+    "affine_transform", "extract_patches", "extract_patches_3d", "homography", "map_coordinates",
+    "perspective_transform", "resampled",
 ]  # fmt: skip
 
 _ORDERS = {"nearest": 0, "bilinear": 1}
@@ -111,10 +112,46 @@ def map_coordinates(
     return _look_up(x, (), places, order, (fill_mode, fill_value))
 
 
+# What torch's sampling calls the ways to go on beyond the edge.
+_PADDING = {
+    "constant": "zeros", "nearest": "border", "wrap": "border", "mirror": "reflection",
+    "reflect": "reflection",
+}  # fmt: skip
+
+
 def _warped(x: Tensor, rows: Tensor, columns: Tensor, order: int, fill: tuple[str, Any]) -> Tensor:
     """A batch of images with each pixel taken from a place of its own."""
+    if (
+        order == 1
+        and x.dtype in (torch.float32, torch.float64)
+        and isinstance(fill[1], (int, float))
+    ):
+        return _sampled(x, rows.to(x.dtype), columns.to(x.dtype), *fill)
     number = torch.arange(x.shape[0], device=x.device).reshape(-1, 1, 1)
     return _look_up(x, (number,), (rows, columns), order, fill)
+
+
+def _sampled(x: Tensor, rows: Tensor, columns: Tensor, mode: str, value: float) -> Tensor:
+    """`_look_up` between pixels by torch's kernel, which makes no copy for each neighbour."""
+    images = x.movedim(-1, 1)
+    if mode == "wrap":
+        rows, columns = rows % x.shape[1], columns % x.shape[2]
+        images = F.pad(images, (0, 1, 0, 1), mode="circular")
+    corners = mode == "mirror"  # it turns back at the middle of the last pixel, not at its edge
+    places = []
+    for place, size in ((columns, images.shape[3]), (rows, images.shape[2])):
+        span = max(size - 1, 1) if corners else size
+        places.append((place * 2 + (0 if corners else 1)) / span - 1)
+    shape = (places[0] + places[1]).shape
+    grid = torch.stack([each.expand(shape) for each in places], -1).expand(len(x), -1, -1, -1)
+    shifted = mode == "constant" and value != 0
+    sampled = F.grid_sample(
+        images - value if shifted else images,
+        grid,
+        padding_mode=_PADDING[mode],
+        align_corners=corners,
+    )
+    return (sampled + value if shifted else sampled).movedim(1, -1)
 
 
 def _grid(x: Tensor, like: Tensor) -> list[Tensor]:
@@ -171,6 +208,28 @@ def _batch_last(x: Tensor, first: bool) -> tuple[Tensor, Callable[[Tensor], Tens
     return (batch.unsqueeze(0) if single else batch), back
 
 
+def resampled(
+    images: Tensor,
+    rows: Tensor,
+    columns: Tensor,
+    interpolation: str,
+    fill: tuple[str, Any],
+    data_format: str | None = None,
+) -> Tensor:
+    """Images with each pixel taken from a place of its own.
+
+    Args:
+        images: one image or a batch.
+        rows, columns: the places, (batch, height, width).
+        interpolation: "bilinear" or "nearest".
+        fill: the mode outside, see `affine_transform`, and the constant.
+        data_format: "channels_last" (also None) or "channels_first".
+    """
+    x, first = as_images("resampled", images, data_format)
+    x, last = _batch_last(x, first)
+    return last(_warped(x, rows, columns, _ORDERS[interpolation], fill))
+
+
 @recorded
 def perspective_transform(
     images: Any,
@@ -199,7 +258,7 @@ def perspective_transform(
             f"and {tuple(end.shape)}."
         )
     x, last = _batch_last(x, first)
-    numbers = _perspective(start.reshape(-1, 4, 2), end.reshape(-1, 4, 2))
+    numbers = homography(start.reshape(-1, 4, 2), end.reshape(-1, 4, 2))
     a0, a1, a2, b0, b1, b2, c0, c1 = numbers[:, :, None, None].unbind(1)
     down, across = _grid(x, numbers)
     depth = c0 * across + c1 * down + 1
@@ -210,16 +269,19 @@ def perspective_transform(
     )
 
 
-def _perspective(start: Tensor, end: Tensor) -> Tensor:
-    """The eight numbers of the map from the end points back to the start points."""
+def homography(start: Tensor, end: Tensor) -> Tensor:
+    """The eight numbers of the map from four end points back to their start points.
+
+    Shape: (batch, 4, 2) twice -> (batch, 8)
+    """
     one, zero = torch.ones_like(end[..., :1]), torch.zeros_like(end)
     spot = torch.cat([end, one], -1)
     empty = torch.cat([zero, zero[..., :1]], -1)
     across = torch.cat([spot, empty, -start[..., :1] * end], -1)
     down = torch.cat([empty, spot, -start[..., 1:] * end], -1)
-    return torch.linalg.solve(
-        torch.cat([across, down], 1), torch.cat([start[..., 0], start[..., 1]], 1)
-    )
+    known = torch.cat([start[..., 0], start[..., 1]], 1)
+    # Unlike `solve` this does not wait for the device to say whether there is a solution.
+    return torch.linalg.solve_ex(torch.cat([across, down], 1), known).result
 
 
 @recorded

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from torch import nn
+from torchvision.transforms import v2
 
 from nnkit import layers as L
 from nnkit.testing import ConformanceError, check_layer
@@ -214,11 +215,44 @@ ROWS = [
     row(L.Normalization, -1, 1.0, 4.0, shape=STEPS),
     row(L.CenterCrop, 4, 4, shape=(8, 8, 3)),
     row(L.Resizing, 4, 5, shape=IMAGE),
+    # augmentation
+    row(L.RandomRotation, 0.1, shape=IMAGE),
+    row(L.RandomTranslation, 0.1, 0.2, shape=IMAGE),
+    row(L.RandomShear, 0.1, 0.2, shape=IMAGE),
+    row(L.RandomZoom, 0.1, shape=IMAGE),
+    row(L.RandomPerspective, shape=IMAGE),
+    row(L.RandomElasticTransform, shape=IMAGE),
+    row(L.RandomFlip, shape=IMAGE),
+    row(L.RandomCrop, 4, 5, shape=IMAGE),
+    row(L.RandomContrast, 0.5, shape=IMAGE),
+    row(L.RandomBrightness, 0.5, shape=IMAGE),
+    row(L.RandomSaturation, 0.5, shape=IMAGE),
+    row(L.RandomHue, 0.5, shape=IMAGE),
+    row(L.RandomGrayscale, shape=IMAGE),
+    row(L.RandomColorDegeneration, 0.5, shape=IMAGE),
+    row(L.RandomColorJitter, (0, 255), 0.1, 0.1, 0.1, 0.1, shape=IMAGE),
+    row(L.RandomSharpness, 0.5, shape=IMAGE),
+    row(L.RandomGaussianBlur, shape=IMAGE),
+    row(L.RandomPosterization, 4, shape=IMAGE),
+    row(L.RandomInvert, shape=IMAGE),
+    row(L.RandomErasing, shape=IMAGE),
+    row(L.Solarization, 0.1, 0.5, shape=IMAGE),
+    row(L.AutoContrast, shape=IMAGE),
+    row(L.Equalization, shape=IMAGE),
+    row(L.ContrastLimitedAdaptiveHistogramEqualization, shape=IMAGE),
+    row(L.MixUp, shape=IMAGE),
+    row(L.CutMix, shape=IMAGE),
+    row(L.AugMix, shape=IMAGE),
+    row(L.RandAugment, shape=IMAGE),
+    row(L.MaxNumBoundingBoxes, 3, shape=IMAGE),
+    row(L.Pipeline, fresh(lambda: [L.RandomFlip(), L.RandomContrast(0.1)]), shape=IMAGE),
+    row(L.TorchVisionTransform, fresh(lambda: v2.RandomInvert()), shape=IMAGE),
 ]  # fmt: skip
 
 # Public classes that are not layers to be used as they are.
 BASES = {
     L.Layer: "the base of all",
+    L.BaseImagePreprocessingLayer: "the base of all augmentation",
     L.Wrapper: "the base of layers around a layer",
     L.StringLookup: "takes words, which are no tensors",
     L.TextVectorization: "takes words, which are no tensors",

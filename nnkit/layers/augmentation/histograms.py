@@ -1,0 +1,140 @@
+"""Levels evened out by how often they occur."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nnkit.errors import ArgumentError
+from nnkit.layers.augmentation.base import RangedLayer
+from nnkit.shapes import positive, sizes
+
+__all__ = ["ContrastLimitedAdaptiveHistogramEqualization", "Equalization"]
+
+
+def _counts(levels: Tensor, bins: int) -> Tensor:
+    """How often each level occurs along the last axis: (..., n) -> (..., bins)."""
+    counts = torch.zeros((*levels.shape[:-1], bins), device=levels.device)
+    return counts.scatter_add_(-1, levels, torch.ones_like(levels, dtype=counts.dtype))
+
+
+class Equalization(RangedLayer):
+    """Change the levels of each channel so that all occur about equally often in the batch.
+
+    Args:
+        value_range: the darkest and the brightest value.
+        bins: how many levels are told apart.
+        data_format: "channels_last" (also None) or "channels_first".
+
+    Shape: (batch, height, width, channels) or one image -> the same, floats
+    Raises: ArgumentError unless bins is a whole number above 0.
+    """
+
+    def __init__(
+        self,
+        value_range: Any = (0, 255),
+        bins: int = 256,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(value_range, data_format=data_format, **kwargs)
+        self.bins = positive(self.label, "bins", bins)
+
+    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
+        planes = self.to_bytes(images).movedim(self.axes[2], 0)
+        levels = planes.flatten(1)
+        last = self.bins - 1
+        counts = _counts((levels * last / 255).long().clamp(0, last), self.bins)
+        sums = counts.cumsum(1)
+        first = torch.where(sums > 0, sums, torch.inf).amin(1, keepdim=True)
+        span = sums[:, -1:] - first
+        table = ((sums - first) * 255 / torch.where(span == 0, 1.0, span)).round().clamp(0, 255)
+        places = (levels / 255 * last).clamp(0, last).long()
+        even = torch.where((counts > 0).sum(1, keepdim=True) <= 1, levels, table.gather(1, places))
+        return self.from_bytes(even.reshape(planes.shape).movedim(0, self.axes[2]))
+
+
+class ContrastLimitedAdaptiveHistogramEqualization(RangedLayer):
+    """Equalize tiles of each image by themselves and blend them, in training and inference.
+
+    Args:
+        value_range: the darkest and the brightest value.
+        clip_limit: how much more often than on average a level may count; 0 or less for no limit.
+        tile_grid_size: (rows, columns) of tiles.
+        data_format: "channels_last" (also None) or "channels_first".
+
+    Shape: (batch, height, width, channels) or one image -> the same, also in dtype
+    Raises: ArgumentError for tile sizes that are not two whole numbers.
+    Source: Zuiderveld, Graphics Gems IV (1994).
+    """
+
+    keeps_dtype = True
+
+    def __init__(
+        self,
+        value_range: Any = (0, 255),
+        clip_limit: float = 4.0,
+        tile_grid_size: Any = (8, 8),
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(value_range, data_format=data_format, **kwargs)
+        if not isinstance(clip_limit, (int, float)):
+            raise ArgumentError(f"{self.label}: clip_limit must be a number, got {clip_limit!r}.")
+        self.clip_limit = clip_limit
+        self.tile_grid_size = sizes(self.label, "tile_grid_size", tile_grid_size, 2)
+
+    def transform_images(
+        self, images: Tensor, transformation: Any = None, training: bool = True
+    ) -> Tensor:
+        levels = self.channels_first(self.to_bytes(images.float()))
+        even = self.from_bytes(self.as_given(self._equalized(levels)))
+        return even.to(images.dtype)
+
+    def _equalized(self, levels: Tensor) -> Tensor:
+        """(batch, channels, height, width) from 0 to 255, tile by tile."""
+        height, width = levels.shape[2:]
+        down, across = self.tile_grid_size
+        tall, wide = -(-height // down), -(-width // across)
+        rows, columns = (
+            torch.arange(tile * count, device=levels.device).clamp(max=size - 1)
+            for size, tile, count in ((height, tall, down), (width, wide, across))
+        )
+        whole = levels[:, :, rows][:, :, :, columns].clamp(0, 255).long()
+        tiles = whole.reshape(*whole.shape[:2], down, tall, across, wide).movedim(4, 3)
+        table = self._tables(tiles.flatten(4), tall * wide)
+        upper, lower, part_down = _between(tall, down, levels.device)
+        left, right, part_across = _between(wide, across, levels.device)
+        image, channel = (
+            torch.arange(n, device=levels.device).reshape(shape)
+            for n, shape in ((whole.shape[0], (-1, 1, 1, 1)), (whole.shape[1], (-1, 1, 1)))
+        )
+
+        def mapped(row: Tensor, column: Tensor) -> Tensor:
+            return table[image, channel, row[:, None], column, whole]
+
+        above, below = (
+            torch.lerp(mapped(row, left), mapped(row, right), part_across) for row in (upper, lower)
+        )
+        return torch.lerp(above, below, part_down[:, None])[:, :, :height, :width]
+
+    def _tables(self, tiles: Tensor, pixels: int) -> Tensor:
+        """What each level becomes in each tile: (batch, channels, rows, columns, 256)."""
+        counts = _counts(tiles, 256)
+        if self.clip_limit > 0:
+            kept = counts.clamp(max=int(self.clip_limit * pixels / 256))
+            counts = kept + (counts - kept).sum(-1, keepdim=True) / 256
+        sums = counts.cumsum(-1)
+        first = sums.amin(-1, keepdim=True)
+        span = pixels - first
+        return ((sums - first) * 255 / torch.where(span == 0, 1.0, span)).clamp(0, 255)
+
+
+def _between(tile: int, count: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """For each pixel the tiles before and after it, and how near it is to the second."""
+    place = (torch.arange(tile * count, device=device) - tile / 2) / tile
+    before = place.floor()
+    tiles = [each.long().clamp(0, count - 1) for each in (before, before + 1)]
+    return tiles[0], tiles[1], place - before
