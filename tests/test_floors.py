@@ -55,6 +55,7 @@ SIDEWAYS = {
     ("metrics", "losses"),
     ("layers", "ops"),
     ("ops", "losses"),
+    ("training", "saving"),
     ("datasets", "utils"),
     ("applications", "utils"),
 }

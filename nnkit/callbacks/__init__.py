@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nnkit.callbacks.backup_and_restore import BackupAndRestore
 from nnkit.callbacks.base import Callback, Logs
 from nnkit.callbacks.callback_list import CallbackList
 from nnkit.callbacks.csv_logger import CSVLogger
@@ -16,6 +17,7 @@ from nnkit.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from nnkit.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",

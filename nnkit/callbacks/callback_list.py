@@ -18,6 +18,8 @@ __all__ = ["CallbackList"]
 class CallbackList(Callback):
     """Call each hook of several callbacks, in order: the user's, History, ProgbarLogger.
 
+    Those with a true attribute `last` (BackupAndRestore) come after all others.
+
     Args:
         callbacks: a callback, or lists of callbacks, nested as you like. Objects of another base
             class, such as keras.callbacks.Callback, will do if they have all the hooks.
@@ -44,16 +46,18 @@ class CallbackList(Callback):
         **more: Any,
     ) -> None:
         self.callbacks = _flatten(callbacks)
-        if add_history and self._find(History) is None:
+        if add_history and self.find(History) is None:
             self.callbacks.append(History())
-        if add_progbar and self._find(ProgbarLogger) is None:
+        if add_progbar and self.find(ProgbarLogger) is None:
             self.callbacks.append(ProgbarLogger())
+        self._put_last()
         self.set_params({**(params or {}), **more})
         self.set_model(model)
 
     def append(self, callback: Any) -> None:
         """Add a callback at the end; tell it the model and the params."""
         self.callbacks.extend(_flatten(callback))
+        self._put_last()
         self.set_params(self.params or {})
         self.set_model(self.model)
 
@@ -69,18 +73,22 @@ class CallbackList(Callback):
         self.model = model
         if model is None:
             return
-        history = self._find(History)
+        history = self.find(History)
         if history is not None:
             model.history = history
         for callback in self.callbacks:
             callback.set_model(model)
         self._prepare()
 
-    def _find(self, kind: type[Callback]) -> Any:
+    def _put_last(self) -> None:
+        self.callbacks.sort(key=lambda each: bool(getattr(each, "last", False)))
+
+    def find(self, kind: type[Callback]) -> Any:
+        """The first callback of this class, or None."""
         return next((each for each in self.callbacks if isinstance(each, kind)), None)
 
     def _prepare(self) -> None:
-        self._progbar = self._find(ProgbarLogger)
+        self._progbar = self.find(ProgbarLogger)
         hooks = {
             name: [getattr(each, name) for each in self.callbacks if _acts(each, name)]
             for name in HOOKS

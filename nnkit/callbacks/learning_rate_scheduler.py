@@ -9,7 +9,7 @@ from typing import Any
 
 from nnkit.callbacks.base import Callback
 from nnkit.callbacks.console import say
-from nnkit.callbacks.optimizer_rate import learning_rate
+from nnkit.callbacks.optimizer_rate import learning_rate, set_learning_rate
 from nnkit.errors import ArgumentError
 
 __all__ = ["LearningRateScheduler"]
@@ -51,7 +51,7 @@ class LearningRateScheduler(Callback):
                 "LearningRateScheduler expects its schedule to return a number from 0 up, but for "
                 f"epoch {epoch} (counted from 0) it returned {result!r}.{hint}"
             )
-        self.model.optimizer.learning_rate = new
+        set_learning_rate(self, new)
         if self.verbose:
             say(f"Epoch {epoch + 1}: learning rate set to {new:.6g}.")
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from nnkit.callbacks.console import say
 from nnkit.callbacks.monitor import Monitor
-from nnkit.callbacks.optimizer_rate import learning_rate
+from nnkit.callbacks.optimizer_rate import learning_rate, set_learning_rate
 from nnkit.errors import ArgumentError
 
 __all__ = ["ReduceLROnPlateau"]
@@ -91,7 +91,7 @@ class ReduceLROnPlateau(Monitor):
         # In float32, the optimizer's precision: there 0.001 reads back as a little more.
         if np.float32(old) > np.float32(self.min_lr):
             new = max(old * self.factor, self.min_lr)
-            self.model.optimizer.learning_rate = new
+            set_learning_rate(self, new)
             self.cooldown_counter = self.cooldown
             self.wait = 0
             if self.verbose:

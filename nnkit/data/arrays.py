@@ -96,8 +96,14 @@ class ArrayBatches(Batches):
         return torch.cat([(inside + starts).flatten(), rest])
 
     def _one_pass(self) -> Generator[tuple[Any, ...], None, None]:
-        order = self._order()
-        for start in range(0, self._rows, self._chunk):
+        yield from self._cut(self._order(), 0)
+
+    def _pass_after(self, taken: int) -> Generator[tuple[Any, ...], None, None]:
+        return self._cut(self._order(), taken * self.batch_size)
+
+    def _cut(self, order: Tensor | None, first: int) -> Generator[tuple[Any, ...], None, None]:
+        """The batches in this order, from this sample on."""
+        for start in range(first, self._rows, self._chunk):
             stop = min(start + self._chunk, self._rows)
             if order is None:
                 chunks = [column.span(start, stop) for column in self._columns]

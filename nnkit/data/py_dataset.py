@@ -81,32 +81,51 @@ class PyDatasetBatches(StreamBatches):
         self._shuffle = shuffle
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        getattr(self._source, "on_epoch_begin", _nothing)()
+        if not self._first:
+            self._tell("on_epoch_begin")
         yield from super().__iter__()
-        getattr(self._source, "on_epoch_end", _nothing)()
+        self._tell("on_epoch_end")
 
     def reset(self) -> None:
         super().reset()
-        getattr(self._source, "on_epoch_end", _nothing)()
+        self._tell("on_epoch_end")
+
+    def _tell(self, event: str) -> None:
+        """Call a method that the source may have, and that may draw random numbers."""
+        method = getattr(self.source, event, None)
+        if method is None or getattr(method, "__func__", None) is getattr(PyDataset, event):
+            return
+        if self.snapshot is not None:
+            self._events.append((event, self.snapshot()))
+        method()
+
+    def _pass_after(self, taken: int) -> Generator[tuple[Any, ...], None, None]:
+        if self._works_ahead():  # each worker draws random numbers from batch to batch
+            return super()._pass_after(taken)
+        indices = itertools.islice(self._indices(), taken, None)
+        return (self._ready(self.source[index]) for index in indices)
+
+    def _works_ahead(self) -> bool:
+        source = self.source
+        return getattr(source, "workers", 1) > 1 or getattr(source, "use_multiprocessing", False)
+
+    def _indices(self) -> Iterable[int]:
+        source = self.source
+        if self._available is None:
+            return itertools.count()
+        # The data set may change its length between epochs.
+        count = source.num_batches if hasattr(source, "num_batches") else len(source)
+        return torch.randperm(count).tolist() if self._shuffle else range(count)
 
     def _raw_batches(self) -> Iterator[Any]:
-        indices: Iterable[int] = itertools.count()
-        if self._available is not None:
-            # The data set may change its length between epochs.
-            source = self._source
-            count = source.num_batches if hasattr(source, "num_batches") else len(source)
-            indices = torch.randperm(count).tolist() if self._shuffle else range(count)
-        workers = getattr(self._source, "workers", 1)
-        ahead = max(workers, getattr(self._source, "max_queue_size", 10))
-        if workers > 0 and getattr(self._source, "use_multiprocessing", False):
-            return watched(in_processes(self._source, indices, workers, ahead), self._name)
+        source, indices = self.source, self._indices()
+        workers = getattr(source, "workers", 1)
+        ahead = max(workers, getattr(source, "max_queue_size", 10))
+        if workers > 0 and getattr(source, "use_multiprocessing", False):
+            return watched(in_processes(source, indices, workers, ahead), self._name)
         if workers > 1:
-            return _in_threads(self._source, indices, workers, ahead)
-        return map(self._source.__getitem__, indices)
-
-
-def _nothing() -> None:
-    return None
+            return _in_threads(source, indices, workers, ahead)
+        return map(source.__getitem__, indices)
 
 
 def _in_threads(

@@ -43,20 +43,19 @@ class StreamBatches(Batches):
         name: str,
     ) -> None:
         super().__init__(available, limit, name)
-        self._source = source
+        self.source = source
         self._weights = weights
         self._device = device
 
     def _raw_batches(self) -> Iterator[Any]:
-        return iter(self._source)
+        return iter(self.source)
 
     def _one_pass(self) -> Generator[tuple[Any, ...], None, None]:
-        if isinstance(self._source, DataLoader):
-            raw_batches: Iterator[Any] = watched(self._source, self._name)
+        if isinstance(self.source, DataLoader):
+            raw_batches: Iterator[Any] = watched(self.source, self._name)
         else:
             raw_batches = self._raw_batches()
-        for raw in raw_batches:
-            yield self._ready(raw)
+        yield from map(self._ready, raw_batches)
 
     def _ready(self, raw: Any) -> tuple[Any, ...]:
         try:
@@ -125,7 +124,7 @@ class IteratorBatches(StreamBatches):
         if self._total_seen == 0:
             super()._nothing_came()
         warnings.warn(
-            f"{self._name}: the {type(self._source).__name__} ended after {self._total_seen} "
+            f"{self._name}: the {type(self.source).__name__} ended after {self._total_seen} "
             f"batches; nothing is left for this epoch. It can be read only once: give fewer "
             f"steps, or a DataLoader or arrays.",
             UserWarning,

@@ -47,6 +47,7 @@ class Compiled:
         self._own_compute_loss = kind.compute_loss is not Compiled.compute_loss
         self._own_compute_metrics = kind.compute_metrics is not Compiled.compute_metrics
         self._labels_to_check: list[Any] = []
+        self._watch: Any = None
 
     # -- compile -------------------------------------------------------------------------------
 
@@ -239,10 +240,13 @@ class Compiled:
                 f"parameters. Make it after the model is built, or give its class."
             )
 
+    def _is_graph(self) -> bool:
+        """Whether the model was made of symbolic tensors, so that all its weights are there."""
+        return getattr(self, "_graph", None) is not None
+
     def _names_of_outputs(self) -> list[str] | None:
         model: Any = self
-        graph = getattr(model, "_graph", None)
-        return model.output_names if graph is not None else None
+        return model.output_names if self._is_graph() else None
 
     def _to_device(self) -> torch.device:
         model: Any = self

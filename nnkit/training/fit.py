@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import warnings
 from typing import Any
 
 import numpy as np
 
-from nnkit.callbacks import CallbackList, History
+from nnkit.callbacks import BackupAndRestore, CallbackList, History
 from nnkit.data import make_batches, split_validation, takes_batch_size, unpack_x_y_sample_weight
 from nnkit.errors import ArgumentError, NotCompiledError
 from nnkit.optimizers import Optimizer
 from nnkit.training import step
 from nnkit.training.loop import run_epoch
 from nnkit.training.passes import Passes, verbosity
+from nnkit.training.resume import Resume
+from nnkit.training.signals import EXIT_CODE, Interruptions
+from nnkit.training.watch import LossWatch
 
 __all__ = ["Fit"]
+
+_SAVE_SECONDS = 300.0
 
 
 class Fit(Passes):
@@ -39,6 +46,8 @@ class Fit(Passes):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
+        resume: str | os.PathLike[str] | None = None,
+        stop_on_nan: bool = True,
     ) -> History:
         """Train for a number of epochs.
 
@@ -58,8 +67,12 @@ class Fit(Passes):
             steps_per_epoch, validation_steps: batches, when not all of the data.
             validation_batch_size: samples; batch_size when None.
             validation_freq: validate after every n-th epoch, or after the epochs in this list.
+            resume: a folder to keep the state of this training in, and to go on from when it
+                holds one; callbacks.BackupAndRestore has more to choose from.
+            stop_on_nan: whether to stop, with finite weights, when the loss is no longer a number.
 
-        Returns: the History, with the logs of each epoch in `.history`.
+        Returns: the History, with the logs of each epoch in `.history`. After Ctrl-C, which lets
+            the batch at work finish, those so far; a second Ctrl-C raises at once.
         Raises: NotCompiledError, DataError, ArgumentError or ShapeError, at the first batch.
         """
         self._need_compiled("fit")
@@ -90,6 +103,9 @@ class Fit(Passes):
             validation = self._validation(validation_data, size, validation_steps, device)
             if epochs - initial_epoch > 1 and validation_steps is None:
                 _refuse_one_pass(validation, "validation_data", epochs, "validation_steps")
+        if resume is not None:
+            kept = BackupAndRestore(resume, delete_checkpoint=False, save_seconds=_SAVE_SECONDS)
+            callbacks = [*([] if callbacks is None else [callbacks]), kept]
         params = {"epochs": epochs, "steps": batches.steps, "verbose": verbosity(verbose)}
         if validation is not None and validation_freq != 1:
             params["validation_freq"] = validation_freq
@@ -102,62 +118,125 @@ class Fit(Passes):
         self._labels_to_check = [y]
         if isinstance(validation_data, (tuple, list)):
             self._labels_to_check += validation_data[1:2]
-        logs: dict[str, Any] = {}
-        try:
-            calls.on_train_begin()
-            batches.reset()
-            for epoch in range(initial_epoch, epochs):
-                logs = self._one_epoch(epoch, batches, calls)
-                if not logs:  # the data has come to its end, and said so
-                    break
-                if validation is not None and _due(epoch, validation_freq):
-                    self._loss_seen = True
-                    found = self._run_test(validation, calls)
-                    logs.update({f"val_{name}": value for name, value in found.items()})
-                    logs = dict(sorted(logs.items()))
-                calls.on_epoch_end(epoch, logs)
-                if self.stop_training:
-                    break
-        except KeyboardInterrupt:
-            warnings.warn("fit was interrupted; the model keeps what it has learned.", stacklevel=2)
-        finally:
-            self.eval()  # type: ignore[attr-defined]
-            self._labels_to_check = []
-            batches.close()
-            if validation is not None:
-                validation.close()
+        if self._is_graph() and not self._ready:
+            self._get_ready(None)  # callbacks find the optimizer with its parameters
+        due = [validation is not None and _due(epoch, validation_freq) for epoch in range(epochs)]
+        with Interruptions(self) as signals:
+            self._watch = LossWatch(self) if stop_on_nan else None
+            logs: dict[str, Any] = {}
+            try:
+                state = self._resume(calls, batches, validation, signals)
+                calls.on_train_begin()
+                numbers = range(initial_epoch, epochs)
+                if state is None or not state.found:
+                    batches.reset()
+                if state is not None:
+                    numbers = state.begin(numbers)
+                logs = self._epochs(numbers, batches, validation, due, calls, signals, state)
+            except KeyboardInterrupt:
+                if signals.insisted:
+                    raise
+                signals.received = signal.SIGINT  # raised by a callback, say
+            finally:
+                self.eval()  # type: ignore[attr-defined]
+                self._labels_to_check, self._watch = [], None
+                batches.close()
+                if validation is not None:
+                    validation.close()
+                calls.close()
+            if isinstance(self.optimizer, Optimizer):
+                self.optimizer.finalize_variable_values(self._parameters_to_train)
+            calls.on_train_end(logs)
+        if signals.terminated:
             calls.close()
-        if isinstance(self.optimizer, Optimizer):
-            self.optimizer.finalize_variable_values(self._parameters_to_train)
-        calls.on_train_end(logs)
+            raise SystemExit(EXIT_CODE)
+        if signals.received is not None:
+            warnings.warn("fit was interrupted; the model keeps what it has learned.", stacklevel=2)
         return self.history  # type: ignore[return-value]
 
-    def _one_epoch(self, epoch: int, batches: Any, calls: CallbackList) -> dict[str, Any]:
+    def _resume(
+        self, calls: CallbackList, batches: Any, validation: Any, signals: Interruptions
+    ) -> Resume | None:
+        """The state of a training that is kept in a folder, if there is to be one."""
+        kept = calls.find(BackupAndRestore)
+        if kept is None:
+            return None
+        state = Resume(kept, self, batches, validation, calls, signals)
+        kept.lend(state)
+        state.open()
+        return state
+
+    def _epochs(
+        self, epochs: range, batches: Any, validation: Any, due: list[bool], calls: CallbackList,
+        signals: Interruptions, state: Resume | None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Train for these epochs; the logs of the last one."""
+        logs = state.logs if state is not None else {}
+        for epoch in epochs:
+            steps, logs = self._one_epoch(epoch, batches, calls, state)
+            if not logs:  # the data has come to its end, and said so
+                break
+            if due[epoch] and signals.received is None:
+                self._loss_seen = True
+                if state is not None:
+                    state.before_validation()
+                found = self._run_test(validation, calls)
+                if signals.received is None:
+                    found = {f"val_{name}": value for name, value in found.items()}
+                    logs = dict(sorted({**logs, **found}.items()))
+            if signals.received is not None:
+                if state is not None:
+                    state.save(epoch, steps, logs)
+                break
+            if state is not None:
+                state.validated()
+            calls.on_epoch_end(epoch, logs)
+            if state is not None and signals.received is not None:
+                state.save(epoch + 1, 0, logs)
+            if self.stop_training:
+                break
+        return logs
+
+    def _one_epoch(
+        self, epoch: int, batches: Any, calls: CallbackList, state: Resume | None
+    ) -> tuple[int, dict[str, Any]]:
+        """Train for one epoch, or for the rest of one; the number of its batches, and its logs."""
         self.reset_metrics()
         calls.on_epoch_begin(epoch)
+        first, before = state.enter() if state is not None else (0, None)
+        if state is not None and state.in_validation:
+            return first, before or {}
         self.train()  # type: ignore[attr-defined]
         if self._ready:
             self._collect_parameters()
         own = self._own_step("train_step")
-        count, done = run_epoch(
-            self, batches, own or (lambda data: step.update(self, data)), calls, "train"
-        )
+        work = own or (lambda data: step.update(self, data))
+        watch = self._watch
+        if watch is not None:
+            watch.begin_epoch(epoch, first)
+            work = watch.around(own) if own else work
+        data = batches if state is None else state.sampled(batches)
+        count, last = run_epoch(self, data, work, calls, "train", first)
+        if watch is not None:
+            watch.look()
         self.eval()  # type: ignore[attr-defined]
         if not own and count and not self._parameters_to_train:
             warnings.warn(
                 f"No weight of {self.label} is trainable, so fit changes nothing. "  # type: ignore[attr-defined]
                 f"Set model.trainable = True, or that of some layers.",
-                stacklevel=3,
+                stacklevel=4,
             )
-        logs = self._final_logs("train_step", done, own) if count else {}
+        if own and last is None:
+            last = before
+        logs = self._final_logs("train_step", last, own) if count else {}
         loss = logs.get("loss")
-        if isinstance(loss, float) and not np.isfinite(loss):
+        if watch is None and isinstance(loss, float) and not np.isfinite(loss):
             warnings.warn(
                 f"The loss is {loss} after epoch {epoch + 1}. Try a smaller learning rate or "
-                f"clipnorm=1.0, or stop on it with callbacks.TerminateOnNaN().",
-                stacklevel=3,
+                f"clipnorm=1.0.",
+                stacklevel=4,
             )
-        return logs
+        return count, logs
 
     def _validation(self, data: Any, sizes: Any, steps: int | None, device: Any) -> Any:
         x, y, weight = data, None, None

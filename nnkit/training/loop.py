@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from nnkit.callbacks import CallbackList, Logs
+from nnkit.training.memory import advice_on_memory, is_out_of_memory
 
 __all__ = ["plain_logs", "run_epoch"]
 
@@ -29,6 +30,7 @@ def run_epoch(
     step: Callable[[Any], Any],
     callbacks: CallbackList,
     kind: str,
+    first: int = 0,
 ) -> tuple[int, Any]:
     """Do `step` for each batch, with the batch hooks that somebody listens to.
 
@@ -39,24 +41,31 @@ def run_epoch(
         step: does the work; what it returns, if anything, are the logs.
         callbacks: hears of each batch.
         kind: "train", "test" or "predict", for the names of the hooks.
+        first: the number of the first batch, in an epoch that another run has begun.
 
     Returns: the number of batches, and what the last step returned.
+    Raises: what a step raises; an error for want of memory names a batch size that fits.
     """
     begin = getattr(callbacks, f"on_{kind}_batch_begin")
     end = getattr(callbacks, f"on_{kind}_batch_end")
     begin = begin if getattr(callbacks, f"needs_{kind}_batch_begin") else None
     end = end if getattr(callbacks, f"needs_{kind}_batch_end") else None
     stop = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}[kind]
-    count, result = 0, None
-    for data in batches:
-        if begin is not None:
-            begin(count)
-        result = step(data)
-        if end is not None:
-            end(count, _logs(model, kind, result))
-        count += 1
-        if getattr(model, stop):
-            break
+    count, result, data = first, None, None
+    try:
+        for data in batches:
+            if begin is not None:
+                begin(count)
+            result = step(data)
+            if end is not None:
+                end(count, _logs(model, kind, result))
+            count += 1
+            if getattr(model, stop):
+                break
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise advice_on_memory(model, kind, data, error) from error
     return count, result
 
 

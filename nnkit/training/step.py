@@ -35,7 +35,9 @@ def update(model: Any, data: Any) -> Any:
     loss = _loss(model, x, y, y_pred, weight, True)
     if not model._loss_seen:
         _refuse_nan(model, loss)
-    minimize(model, loss)
+    watch = model._watch
+    if watch is None or watch.see(loss):
+        minimize(model, loss)
     return _track(model, x, y, y_pred, weight, loss)
 
 
