@@ -33,9 +33,13 @@ class Layout:
 
     def to_torch(self, value: torch.Tensor) -> torch.Tensor:
         """A contiguous tensor in torch's order."""
-        if self.axes:
-            value = value.permute([self.axes.index(axis) for axis in range(len(self.axes))])
-        return value.contiguous(memory_format=self._format(value.ndim))
+        return self.as_torch(value).contiguous(memory_format=self._format(value.ndim))
+
+    def as_torch(self, value: torch.Tensor) -> torch.Tensor:
+        """A view of a tensor of Keras's in torch's order."""
+        if not self.axes:
+            return value
+        return value.permute([self.axes.index(axis) for axis in range(len(self.axes))])
 
     def _format(self, rank: int) -> torch.memory_format:
         if not self.channels_last or rank not in (4, 5):

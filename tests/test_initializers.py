@@ -284,6 +284,13 @@ def test_weights_left_empty_for_a_file_are_reserved_and_counted() -> None:
         layer.build((None, 8, 8, 4))
         assert layer.kernel.shape == (2, 5, 4, 3)
         assert layer.weight.is_contiguous(memory_format=torch.channels_last)
+        for other in (layers.DepthwiseConv2D(3, depth_multiplier=2), layers.GRU(2)):
+            shape = (None, 4, 4, 2)[: 4 if "conv" in other.name else 3]
+            other.build(shape)
+            with init.left_empty(1000):
+                empty = type(other).from_config(other.get_config())
+                empty.build(shape)
+            assert [w.shape for w in empty.weights] == [w.shape for w in other.weights]
         with pytest.raises(FileError, match="weights of more than 1000 bytes"):
             layers.Dense(1000).build((None, 1000))
     assert float(layers.Dense(1, kernel_initializer="ones")(torch.ones(1, 2)).detach()) == 2.0

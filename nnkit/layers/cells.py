@@ -42,9 +42,9 @@ class _SwappedGates(Layout):
         """A copy in Keras's order; there is no view of swapped blocks."""
         return _swap(super().to_keras(value))
 
-    def to_torch(self, value: torch.Tensor) -> torch.Tensor:
-        """A contiguous tensor in torch's order."""
-        return super().to_torch(_swap(value))
+    def as_torch(self, value: torch.Tensor) -> torch.Tensor:
+        """A copy in torch's order."""
+        return super().as_torch(_swap(value))
 
 
 def _swap(value: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -35,10 +36,14 @@ class _DepthwiseLayout(Layout):
         apart = value.view(-1, self.multiplier, *value.shape[2:])
         return apart.movedim((0, 1), (-2, -1))
 
-    def to_torch(self, value: torch.Tensor) -> torch.Tensor:
-        """A contiguous tensor in torch's order."""
+    def empty(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+        *window, channels, multiplier = shape
+        return torch.empty((channels * multiplier, 1, *window), dtype=dtype)
+
+    def as_torch(self, value: torch.Tensor) -> torch.Tensor:
+        """A tensor in torch's order."""
         apart = value.movedim((-2, -1), (0, 1))
-        return apart.reshape(-1, 1, *apart.shape[2:]).contiguous()
+        return apart.reshape(-1, 1, *apart.shape[2:])
 
 
 class _Depthwise(WindowLayer):

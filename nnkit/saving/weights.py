@@ -128,7 +128,7 @@ def _fill(model: Layer, places: Mapping[str, Place], values: Mapping[str, Any]) 
         for key, value in values.items():
             place = places[key]
             if _is_tensor(place.value):
-                place.value.copy_(place.layout.to_torch(value))
+                place.value.copy_(place.layout.as_torch(value))
             else:
                 other[key] = value
     if other:

@@ -1,0 +1,66 @@
+"""Two ways to do the same, timed in turn: what the benchmarks here share.
+
+Rounds alternate, and the figure is the median over rounds of the quotient of the two times, so that
+a machine that changes its speed changes both.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+
+__all__ = ["Ratio", "compare", "timed"]
+
+Run = Callable[[], Any]
+
+
+class Ratio(NamedTuple):
+    """Ours / theirs: the median, lowest and highest round; and the medians in seconds."""
+
+    median: float
+    lowest: float
+    highest: float
+    ours: float
+    theirs: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.median:.2f} ({self.lowest:.2f} to {self.highest:.2f}); "
+            f"{self.ours * 1e3:.3g} ms / {self.theirs * 1e3:.3g} ms"
+        )
+
+
+def timed(run: Run) -> float:
+    """Seconds of one run, the device's work included."""
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    wait()
+    start = time.perf_counter()
+    run()
+    wait()
+    return time.perf_counter() - start
+
+
+def compare(ours: Run, theirs: Run, rounds: int = 11, warmup: int = 1) -> Ratio:
+    """Run both in turn; each round begins with the one that ended the last."""
+    for _ in range(warmup):
+        ours(), theirs()
+    pairs = []
+    for number in range(rounds):
+        if number % 2:
+            second = timed(theirs)
+            pairs.append((timed(ours), second))
+        else:
+            first = timed(ours)
+            pairs.append((first, timed(theirs)))
+    quotients = [a / b for a, b in pairs]
+    return Ratio(
+        statistics.median(quotients),
+        min(quotients),
+        max(quotients),
+        statistics.median(a for a, _ in pairs),
+        statistics.median(b for _, b in pairs),
+    )

@@ -1,0 +1,98 @@
+"""Saving and loading VGG16's weights, against torch.save and torch.load of the same bytes.
+
+Both write to the disk for good (fsync). Peak memory of loading is measured in a process of its own,
+over the model that is already there.
+
+    python benchmarks/saving.py --folder .
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from interleaved import compare
+
+import nnkit
+from nnkit import layers
+
+
+def vgg16() -> nnkit.Model:
+    """VGG16 with its top: 138,357,544 parameters."""
+    x = inputs = nnkit.Input((224, 224, 3))
+    for filters, repeats in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(repeats):
+            x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.Flatten()(x)
+    for _ in range(2):
+        x = layers.Dense(4096, activation="relu")(x)
+    return nnkit.Model(inputs, layers.Dense(1000, activation="softmax")(x))
+
+
+def torch_save(model: torch.nn.Module, path: Path) -> None:
+    with open(path, "wb") as file:
+        torch.save(model.state_dict(), file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def torch_load(model: torch.nn.Module, path: Path) -> None:
+    model.load_state_dict(torch.load(path, weights_only=True))
+
+
+def peak(path: Path) -> float:
+    """Most memory that loading takes over the model's own, as a part of the weights' size."""
+    code = (
+        "import sys, saving\n"
+        "def field(name):\n"
+        "    rows = open('/proc/self/status').read().split('\\n')\n"
+        "    return next(int(r.split()[1]) * 1024 for r in rows if r.startswith(name))\n"
+        "model = saving.vgg16()\n"
+        "size = sum(w.nbytes for w in model.weights)\n"
+        "open('/proc/self/clear_refs', 'w').write('5')\n"
+        "before = field('VmRSS')\n"
+        "model.load_weights(sys.argv[1])\n"
+        "print((field('VmHWM') - before) / size)"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent}"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return float(done.stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", default=tempfile.gettempdir(), help="where files are written")
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    model = vgg16()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
+        folder = Path(name)
+        theirs = folder / "torch.pt"
+        for ending in (".weights.h5", ".safetensors", ".pt"):
+            ours = folder / f"ours{ending}"
+            saved = compare(
+                lambda ours=ours: model.save_weights(ours),
+                lambda: torch_save(model, theirs),
+                arguments.rounds,
+            )
+            print(f"save {ending:12}  {saved}")
+            loaded = compare(
+                lambda ours=ours: model.load_weights(ours),
+                lambda: torch_load(model, theirs),
+                arguments.rounds,
+            )
+            print(f"load {ending:12}  {loaded}")
+            print(f"memory of loading, over the weights' size: {peak(ours):.2f}")
+
+
+if __name__ == "__main__":
+    main()
