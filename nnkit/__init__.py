@@ -31,6 +31,7 @@ from nnkit import (
     saving,
     utils,
 )
+from nnkit.compat import install_as_keras
 from nnkit.dtype_policies import DTypePolicy, FloatDTypePolicy
 from nnkit.initializers import Initializer
 from nnkit.layers import Input, InputLayer, Layer
@@ -69,6 +70,7 @@ __all__ = [
     "dtype_policies",
     "errors",
     "initializers",
+    "install_as_keras",
     "layers",
     "losses",
     "metrics",

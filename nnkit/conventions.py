@@ -54,6 +54,8 @@ def tracked_build(body: Callable[..., None]) -> Callable[..., None]:
         with built_for_real():
             body(self, *shapes, **kwargs)
         self.built = True
+        if "_initial_weights" in self.__dict__:  # given as weights=, Keras 2's way
+            self.set_weights(self.__dict__.pop("_initial_weights"))
 
     return build
 

@@ -8,7 +8,9 @@
     ├── NotBuiltError     (ValueError)    something was asked of a model that has no weights yet
     ├── NotCompiledError  (RuntimeError)  fit or evaluate before compile
     ├── FileError         (ValueError)    a weights file that does not fit the model
-    └── DownloadError     (OSError)       a data set that cannot be fetched or is damaged
+    ├── DownloadError     (OSError)       a data set that cannot be fetched or is damaged
+    ├── MissingNameError  (AttributeError)   a name of Keras that is not here
+    └── MissingImportError (ModuleNotFoundError)  the same, met by an import
 
 Each one also is the builtin class in brackets, which is what Keras code catches.
 A message says what was expected, what came and what to do.
@@ -25,6 +27,8 @@ __all__ = [
     "DownloadError",
     "FileError",
     "GraphError",
+    "MissingImportError",
+    "MissingNameError",
     "NnkitError",
     "NotBuiltError",
     "NotCompiledError",
@@ -67,6 +71,14 @@ class FileError(NnkitError, ValueError):
 
 class DownloadError(NnkitError, OSError):
     """A file could not be downloaded, or is not the one expected."""
+
+
+class MissingNameError(NnkitError, AttributeError):
+    """A module that stands in for Keras's has no such name."""
+
+
+class MissingImportError(NnkitError, ModuleNotFoundError):
+    """A program written for Keras imports what is not here."""
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ArgumentError:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from nnkit import legacy
+
 torch.set_num_threads(1)
 
 
@@ -17,3 +19,4 @@ torch.set_num_threads(1)
 def _repeatable() -> None:
     torch.manual_seed(0)
     np.random.seed(0)
+    legacy._told.clear()

@@ -29,6 +29,7 @@ FLOORS: list[set[str]] = [
         "convert",
         "modes",
         "dtype_policies",
+        "legacy",
     },
     {"symbolic"},
     {"graph", "weights", "precision", "masks", "probing", "conventions", "layer", "wrapper"},
@@ -36,6 +37,7 @@ FLOORS: list[set[str]] = [
     {"training", "summary", "saving"},
     {"models"},
     {"applications", "transfer", "datasets", "utils", "backend", "testing"},
+    {"compat", "cli"},
 ]
 TOP = len(FLOORS)  # nnkit/__init__.py, the face
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
@@ -57,6 +59,7 @@ SIDEWAYS = {
     ("ops", "losses"),
     ("training", "saving"),
     ("datasets", "utils"),
+    ("cli", "compat"),
     ("applications", "utils"),
 }
 

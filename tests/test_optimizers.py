@@ -366,6 +366,13 @@ def test_the_old_spelling() -> None:
         assert Adam(lr=0.5).learning_rate == 0.5
 
 
+def test_the_old_decay_is_ignored_as_in_keras() -> None:
+    with pytest.warns(FutureWarning, match=r"Adam\(decay=\).*InverseTimeDecay") as caught:
+        assert Adam(0.5, decay=0.1).learning_rate == 0.5
+    assert caught[0].filename == __file__
+    Adam(0.5, decay=0.1)  # told once
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, -1])
 def test_impossible_rates(value: float) -> None:
     with pytest.raises(ArgumentError, match="finite and at least 0"):
@@ -596,7 +603,6 @@ def test_config() -> None:
         (lambda: Adam("fast"), "must be a number, a LearningRateSchedule"),
         (lambda: Adam(True), "must be a number"),
         (lambda: Adam(None), "must be a number"),
-        (lambda: Adam(decay=0.1), "InverseTimeDecay"),
         (lambda: Adam(beta1=0.9), "Unknown argument of Adam 'beta1'. Did you mean 'beta_1'"),
         (lambda: Adam(eps=1e-8), "Did you mean 'epsilon'"),
         (lambda: Adam(beta_1=1.0), "beta_1 must be .* below 1"),

@@ -163,6 +163,7 @@ from nnkit.layers.separable import (
 from nnkit.layers.spectral_normalization import SpectralNormalization
 from nnkit.layers.text import StringLookup, TextVectorization
 from nnkit.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
+from nnkit.legacy import accept_old_arguments
 from nnkit.wrapper import TorchModuleWrapper
 
 __all__ = [
@@ -335,3 +336,5 @@ __all__ = [
     "multiply",
     "subtract",
 ]
+
+accept_old_arguments(globals())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import warnings
 from typing import Any
 
 import torch
@@ -67,20 +66,11 @@ class LeakyReLU(SameShape):
     """
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
-        if "alpha" in kwargs:
-            message = "LeakyReLU's alpha is called negative_slope since Keras 3; write that."
-            warnings.warn(message, FutureWarning, stacklevel=2)
-            negative_slope = kwargs.pop("alpha")
         super().__init__(**kwargs)
         self.negative_slope = _number(self.label, "negative_slope", negative_slope, 0)
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         return F.leaky_relu(inputs, self.negative_slope)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        config.pop("alpha", None)
-        return {**config, "negative_slope": self.negative_slope}
 
 
 class PReLU(SameShape):

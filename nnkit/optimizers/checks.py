@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from nnkit.errors import ArgumentError, unknown_name
+from nnkit.legacy import warn_once
 from nnkit.optimizers.schedules import SCHEDULES, LearningRateSchedule
 
 __all__ = [
@@ -21,8 +22,8 @@ __all__ = [
     "reject_unknown",
 ]
 
-LEGACY_DECAY = (
-    "decay= is not an argument any more. For a rate that falls with each update write "
+_DECAY = (
+    "it is ignored, as in Keras 3. For a rate that falls with each update write "
     "learning_rate=schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=decay); for decay "
     "of the weights use weight_decay=."
 )
@@ -116,7 +117,7 @@ def check_count(name: str, value: Any, least: int) -> None:
 def reject_unknown(owner: type, arguments: dict[str, Any]) -> None:
     """Raise for the first argument the optimizer does not have."""
     if arguments.pop("decay", None):
-        raise ArgumentError(f"{owner.__name__}: {LEGACY_DECAY}")
+        warn_once(f"{owner.__name__}(decay=)", _DECAY, 5)
     for name in arguments:
         known = [known for known in inspect.signature(owner).parameters if known != "kwargs"]
         raise unknown_name(f"argument of {owner.__name__}", name, known)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import struct
-import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, Self, TypedDict
 
 import torch
 
 from nnkit.errors import ArgumentError
+from nnkit.legacy import warn_once
 from nnkit.naming import auto_name
 from nnkit.optimizers import checks
 from nnkit.optimizers.schedules import SCHEDULES, LearningRateSchedule
@@ -67,7 +67,7 @@ class Settings(torch.optim.Optimizer):
     ) -> None:
         checks.learning_rate(type(self).__name__, learning_rate)
         if "lr" in kwargs:
-            warnings.warn("lr= is now called learning_rate=.", FutureWarning, stacklevel=4)
+            warn_once("lr=", "write learning_rate=.", 4)
             learning_rate = kwargs.pop("lr")
         checks.reject_unknown(type(self), kwargs)
         checks.check_clipping(

@@ -57,7 +57,7 @@ def test_softmax_mask_in_other_dtypes(dtype: torch.dtype) -> None:
 
 
 def test_the_old_name_of_the_slope_warns_once() -> None:
-    with pytest.warns(FutureWarning, match="called negative_slope") as caught:
+    with pytest.warns(FutureWarning, match="write negative_slope=") as caught:
         layer = LeakyReLU(alpha=0.1)
     assert len(caught) == 1
     assert caught[0].filename == __file__

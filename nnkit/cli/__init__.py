@@ -1,0 +1,28 @@
+"""The command line: `nnkit run script.py`, or `python -m nnkit run script.py`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from nnkit.cli import run
+
+__all__ = ["main"]
+
+# Each has `add(subparsers)`, which sets the function to call as the default of `command`.
+_COMMANDS = (run,)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status.
+
+    Args:
+        arguments: the words after the program's name; those of this process when None.
+    """
+    parser = argparse.ArgumentParser(prog="nnkit", description="Write Keras, get PyTorch.")
+    subparsers = parser.add_subparsers(required=True, metavar="command")
+    for command in _COMMANDS:
+        command.add(subparsers)
+    chosen = parser.parse_args(arguments)
+    status: int = chosen.command(chosen)
+    return status

@@ -1,0 +1,158 @@
+"""The modules that stand in for Keras's: each looks its names up in modules of nnkit."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+from nnkit.compat import names, tensorflow
+from nnkit.errors import MissingImportError, MissingNameError
+
+__all__ = ["ROOTS", "KerasModule", "make_module"]
+
+ROOTS = ("keras", "tf_keras", "tensorflow", "keras_preprocessing")
+
+# Where Keras is found below other names. Longest first: each is cut off once, then looked at again.
+_PREFIXES = (
+    "tensorflow.compat.v1.keras", "tensorflow.compat.v2.keras", "tensorflow.python.keras",
+    "tensorflow.contrib.keras", "tensorflow.keras", "keras.api._v1.keras", "keras.api._v2.keras",
+    "keras.api", "keras.python.keras", "keras._tf_keras.keras", "tf_keras", "keras",
+)  # fmt: skip
+
+
+class KerasModule(ModuleType):
+    """A module under Keras's name whose attributes are those of modules of nnkit.
+
+    Args:
+        name: the name it is imported by, "tensorflow.keras.layers".
+        path: the same within Keras, "layers"; "" for Keras itself.
+        sources: the modules of nnkit to look in, the first that has a name wins.
+        extra: names that live elsewhere, and why others are gone, see `names.MOVED`.
+    """
+
+    def __init__(
+        self, name: str, path: str, sources: list[ModuleType], extra: dict[str, Any]
+    ) -> None:
+        super().__init__(name, f"{name}, served by nnkit.")
+        self.__path__: list[str] = []
+        self._path = path
+        self._sources = sources
+        self._extra = extra
+        if path in names.VERSIONS:
+            self.__version__ = names.VERSIONS[path]
+        self.__all__ = [each for each in self._names() if not each.startswith("_")]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name)
+        if name in self._extra:
+            found = self._extra[name]
+            if isinstance(found, names.Gone):
+                raise MissingNameError(
+                    f"{self.__name__}.{name} is not in nnkit. {found.advice}", name=name, obj=self
+                )
+            return found() if isinstance(found, names.At) else found
+        for source in self._sources:
+            found = getattr(source, name, self)
+            if isinstance(found, ModuleType) and found is not self:
+                if found.__name__.startswith("nnkit."):
+                    break  # its place in Keras is found by its name, below
+                continue  # a module of Python that the source happens to use
+            if found is not self:
+                return found
+        try:
+            return importlib.import_module(f"{self.__name__}.{name}")
+        except MissingImportError as error:
+            raise MissingNameError(str(error), name=name, obj=self) from None
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._names()})
+
+    def _names(self) -> set[str]:
+        listed = {name for source in self._sources for name in getattr(source, "__all__", ())}
+        return listed | {name for name, at in self._extra.items() if names.is_current(at)}
+
+
+def make_module(fullname: str) -> KerasModule:
+    """A new module for an import of this name.
+
+    Raises: MissingImportError with the nearest name there is.
+    """
+    path = _within_keras(fullname)
+    if path is None:
+        return _of_tensorflow(fullname)
+    path = names.old_path(path)
+    extra = names.moved(path)
+    if path in names.GONE_MODULES:
+        raise _missing(fullname, names.GONE_MODULES[path])
+    sources = [
+        found
+        for each in names.JOINED.get(path, (path,))
+        if (found := _source(f"nnkit.{each}".rstrip("."))) is not None
+    ]
+    if not sources:
+        raise _missing(fullname, _nearest(fullname))
+    return KerasModule(fullname, path, sources, extra)
+
+
+def _within_keras(fullname: str) -> str | None:
+    """The path below Keras; None for a name of TensorFlow's own."""
+    rest = fullname
+    if rest.partition(".")[0] == "keras_preprocessing":
+        rest = "keras.preprocessing" + rest.removeprefix("keras_preprocessing")
+    known = False
+    while True:
+        for prefix in _PREFIXES:
+            if rest == prefix:
+                return ""
+            if rest.startswith(prefix + "."):
+                rest, known = rest[len(prefix) + 1 :], True
+                # What was cut off may stand before the same word again: keras.api._v2.keras.
+                rest = f"keras.{rest}" if rest.partition(".")[0] in ("api", "_tf_keras") else rest
+                break
+        else:
+            return rest if known else None
+
+
+def _source(name: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and name.startswith(error.name):
+            return None
+        raise
+
+
+def _of_tensorflow(fullname: str) -> KerasModule:
+    path = fullname.partition(".")[2]
+    extra = tensorflow.members(path)
+    if path and not extra:
+        raise _missing(fullname, names.TENSORFLOW)
+    return KerasModule(fullname, f"tensorflow.{path}".rstrip("."), [], extra)
+
+
+def _missing(fullname: str, advice: str) -> MissingImportError:
+    parent, _, name = fullname.rpartition(".")
+    where = f"{parent} has no {name!r}" if parent else f"No {name!r}"
+    return MissingImportError(f"{where} in nnkit. {advice}")
+
+
+def _nearest(fullname: str) -> str:
+    """What to say of a name that is nowhere: the names it may have been meant for."""
+    parent, _, name = fullname.rpartition(".")
+    module = sys.modules.get(parent)
+    if not isinstance(module, KerasModule):
+        return "See docs/keras-symbols.md for the names there are."
+    advice = module._extra.get(name)
+    if isinstance(advice, names.Gone):
+        return advice.advice
+    close = difflib.get_close_matches(name, module._names(), n=3, cutoff=0.6)
+    if close:
+        return f"Did you mean {' or '.join(map(repr, close))}?"
+    elsewhere = names.search(name)
+    if elsewhere:
+        return f"There is {' and '.join(elsewhere)}."
+    return "See docs/keras-symbols.md for the names there are."

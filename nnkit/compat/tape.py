@@ -1,0 +1,63 @@
+"""`tf.GradientTape` over torch's own gradients."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import torch
+
+from nnkit.tree import flatten, map_structure
+
+__all__ = ["GradientTape"]
+
+
+class GradientTape:
+    """Gradients of what is computed inside a `with`, as TensorFlow has them.
+
+    Torch records by itself, so the tape only makes sure that it does.
+
+    Args:
+        persistent: whether `gradient` may be asked more than once.
+        watch_accessed_variables: accepted; torch always watches what trains.
+
+    Example:
+        with GradientTape() as tape:
+            loss = (model(x, training=True) - y).square().mean()
+        gradients = tape.gradient(loss, model.trainable_weights)
+    """
+
+    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
+        self._persistent = persistent
+        self._recording = torch.enable_grad()
+
+    def __enter__(self) -> Self:
+        self._recording.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._recording.__exit__(*error)
+
+    def watch(self, tensor: Any) -> None:
+        """Compute gradients for these tensors too; call it before they are used."""
+        for each in flatten(tensor):
+            each.requires_grad_()
+
+    def gradient(self, target: Any, sources: Any, output_gradients: Any = None) -> Any:
+        """The gradients of the sum of `target` by each source; None where there is none.
+
+        Args:
+            target: a tensor, or a nesting of them.
+            sources: a tensor, or a nesting of them.
+            output_gradients: what each target is multiplied by before it is summed.
+        """
+        targets = flatten(target)
+        leaves = flatten(sources)
+        given = [torch.ones_like(each) for each in targets]
+        if output_gradients is not None:
+            given = flatten(output_gradients)
+        found = iter(
+            torch.autograd.grad(
+                targets, leaves, given, retain_graph=self._persistent or None, allow_unused=True
+            )
+        )
+        return map_structure(lambda _: next(found), sources)
