@@ -1,7 +1,7 @@
 """Spellings of older Keras: each is understood, and named once in a process by a warning.
 
-`accept_old_arguments` makes the layers take the arguments of Keras 1 and 2; the tables below are
-all there is to it.
+`accept_old_arguments` makes the layers take the arguments of Keras 1 and 2, `accept_old_calls` the
+methods of a model; the tables below are all there is to it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["accept_old_arguments", "drop_arguments", "rename_arguments", "warn_once"]
+__all__ = [
+    "accept_old_arguments",
+    "accept_old_calls",
+    "drop_arguments",
+    "rename_arguments",
+    "warn_once",
+]
 
 _told: set[str] = set()
 
@@ -51,7 +57,7 @@ _KERNEL = {
 }
 _IMAGES = {"dim_ordering": "data_format", "border_mode": "padding"}
 _CONV = {**_KERNEL, **_IMAGES, "nb_filter": "filters", "subsample": "strides"}
-_CONV |= {"atrous_rate": "dilation_rate", "nb_col": "_columns", "nb_row": "_rows"}
+_CONV["atrous_rate"] = "dilation_rate"
 _CONV_1D = {**_KERNEL, "border_mode": "padding", "nb_filter": "filters"}
 _CONV_1D |= {"filter_length": "kernel_size", "subsample_length": "strides"}
 _POOL_1D = {"pool_length": "pool_size", "stride": "strides", "border_mode": "padding"}
@@ -92,6 +98,7 @@ _RENAMED: dict[str, dict[str, str]] = {
     "Embedding": {"init": "embeddings_initializer", "W_regularizer": "embeddings_regularizer"},
     "BatchNormalization": {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"},
 }
+_SIZES = ("nb_row", "nb_col")
 _DROPPED: dict[str, tuple[str, ...]] = {
     "SimpleRNN": ("consume_less", "implementation"),
     "LSTM": ("consume_less", "implementation", "forget_bias_init"),
@@ -99,31 +106,65 @@ _DROPPED: dict[str, tuple[str, ...]] = {
     "Embedding": ("input_length", "dropout"),
     "BatchNormalization": ("mode", "fused", "renorm"),
 }
+_WORKERS = ("max_queue_size", "use_multiprocessing", "workers")
+# For each method of a model: what is called otherwise now, and what says nothing any more.
+_CALLS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "__init__": ({"input": "inputs", "output": "outputs"}, ()),
+    "compile": ({}, ("class_mode", "sample_weight_mode", "target_tensors")),
+    "evaluate": ({}, (*_WORKERS, "show_accuracy")),
+    "fit": ({"nb_epoch": "epochs"}, (*_WORKERS, "show_accuracy")),
+    "predict": ({}, _WORKERS),
+}
 _ORDERINGS = {"tf": "channels_last", "th": "channels_first"}
 
 
 def accept_old_arguments(classes: dict[str, Any]) -> None:
-    """Let these layer classes, by name, take what the tables above say."""
+    """Let these layer classes, by name, take what the tables above say, and `weights=`."""
     for name in sorted(_RENAMED.keys() | _DROPPED.keys()):
         layer = classes[name]
-        layer.__init__ = _translating(layer.__init__, name)
+        layer.__init__ = _layer_init(layer.__init__, name)
 
 
-def _translating(init: Callable[..., None], owner: str) -> Callable[..., None]:
-    renamed, dropped = _RENAMED.get(owner, {}), _DROPPED.get(owner, ())
+def accept_old_calls(model: type) -> None:
+    """Let this model class and its methods take what `_CALLS` says."""
+    for name, (renamed, dropped) in _CALLS.items():
+        setattr(model, name, _method(getattr(model, name), model.__name__, renamed, dropped))
+
+
+def _method(
+    function: Callable[..., Any], owner: str, renamed: dict[str, str], dropped: Iterable[str]
+) -> Callable[..., Any]:
+    old = {*renamed, *dropped}
+    where = owner if function.__name__ == "__init__" else f"{owner}.{function.__name__}"
+
+    @functools.wraps(function)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not old.isdisjoint(kwargs):
+            drop_arguments(where, kwargs, dropped)
+            rename_arguments(where, kwargs, renamed)
+        return function(self, *args, **kwargs)
+
+    return run
+
+
+def _layer_init(init: Callable[..., None], owner: str) -> Callable[..., None]:
     known = inspect.signature(init).parameters
-    old = {*renamed, *dropped, "weights"} - known.keys()
+    renamed = {old: new for old, new in _RENAMED.get(owner, {}).items() if old not in known}
+    dropped = [old for old in _DROPPED.get(owner, ()) if old not in known]
+    takes_weights = "weights" in known
+    old = {*renamed, *dropped, *_SIZES, "weights"} - known.keys()
 
     @functools.wraps(init)
     def run(self: Any, *args: Any, **kwargs: Any) -> None:
         if old.isdisjoint(kwargs):
             return init(self, *args, **kwargs)
-        drop_arguments(owner, kwargs, [name for name in dropped if name in old])
-        weights = kwargs.pop("weights", None) if "weights" in old else None
-        rename_arguments(owner, kwargs, {name: renamed[name] for name in renamed if name in old})
+        weights = None if takes_weights else kwargs.pop("weights", None)
+        drop_arguments(owner, kwargs, dropped)
+        rename_arguments(owner, kwargs, renamed)
         if "data_format" in kwargs:
             kwargs["data_format"] = _ORDERINGS.get(kwargs["data_format"], kwargs["data_format"])
-        args = _join_sizes(args, kwargs) if renamed is _CONV else args
+        if "subsample" in renamed:
+            args = _join_sizes(owner, args, kwargs)
         if type(self).__init__ is run:
             object.__setattr__(self, "_init_args", (args, kwargs))
         init(self, *args, **kwargs)
@@ -135,10 +176,11 @@ def _translating(init: Callable[..., None], owner: str) -> Callable[..., None]:
     return run
 
 
-def _join_sizes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+def _join_sizes(owner: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
     """Keras 1 wrote the rows and columns of a kernel apart: Convolution2D(32, 3, 3, ...)."""
-    if "_rows" in kwargs and "_columns" in kwargs:
-        kwargs["kernel_size"] = (kwargs.pop("_rows"), kwargs.pop("_columns"))
+    if kwargs.keys() >= set(_SIZES):
+        kwargs["kernel_size"] = tuple(kwargs.pop(name) for name in _SIZES)
+        warn_once(f"{owner}(nb_row=, nb_col=)", "write kernel_size=(rows, columns).", 3)
     elif len(args) == 3 and all(isinstance(arg, int) for arg in args):
         return args[0], args[1:]
     return args

@@ -37,7 +37,7 @@ FLOORS: list[set[str]] = [
     {"training", "summary", "saving"},
     {"models"},
     {"applications", "transfer", "datasets", "utils", "backend", "testing"},
-    {"compat", "cli"},
+    {"compat", "cli", "__main__"},
 ]
 TOP = len(FLOORS)  # nnkit/__init__.py, the face
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
@@ -60,6 +60,7 @@ SIDEWAYS = {
     ("training", "saving"),
     ("datasets", "utils"),
     ("cli", "compat"),
+    ("__main__", "cli"),
     ("applications", "utils"),
 }
 

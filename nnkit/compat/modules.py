@@ -10,16 +10,17 @@ from typing import Any
 
 from nnkit.compat import names, tensorflow
 from nnkit.errors import MissingImportError, MissingNameError
+from nnkit.legacy import warn_once
 
 __all__ = ["ROOTS", "KerasModule", "make_module"]
 
 ROOTS = ("keras", "tf_keras", "tensorflow", "keras_preprocessing")
 
-# Where Keras is found below other names. Longest first: each is cut off once, then looked at again.
+# Where Keras is found, the longest of two that begin alike first.
 _PREFIXES = (
-    "tensorflow.compat.v1.keras", "tensorflow.compat.v2.keras", "tensorflow.python.keras",
-    "tensorflow.contrib.keras", "tensorflow.keras", "keras.api._v1.keras", "keras.api._v2.keras",
-    "keras.api", "keras.python.keras", "keras._tf_keras.keras", "tf_keras", "keras",
+    "tensorflow.python.keras", "tensorflow.contrib.keras", "tensorflow.keras",
+    "keras.api._v1.keras", "keras.api._v2.keras", "keras.api", "keras._tf_keras.keras",
+    "tf_keras", "keras",
 )  # fmt: skip
 
 
@@ -81,10 +82,12 @@ def make_module(fullname: str) -> KerasModule:
 
     Raises: MissingImportError with the nearest name there is.
     """
-    path = _within_keras(fullname)
-    if path is None:
+    if any(prefix.startswith(f"{fullname}.") for prefix in _PREFIXES) and "." in fullname:
+        return KerasModule(fullname, fullname, [], {})  # on the way to Keras, and no more
+    written = _within_keras(fullname)
+    if written is None:
         return _of_tensorflow(fullname)
-    path = names.old_path(path)
+    path = names.old_path(written)
     extra = names.moved(path)
     if path in names.GONE_MODULES:
         raise _missing(fullname, names.GONE_MODULES[path])
@@ -95,26 +98,20 @@ def make_module(fullname: str) -> KerasModule:
     ]
     if not sources:
         raise _missing(fullname, _nearest(fullname))
+    if path != written:
+        warn_once(f"keras.{written}", f"import from keras.{path}.", 3)
     return KerasModule(fullname, path, sources, extra)
 
 
 def _within_keras(fullname: str) -> str | None:
     """The path below Keras; None for a name of TensorFlow's own."""
-    rest = fullname
-    if rest.partition(".")[0] == "keras_preprocessing":
-        rest = "keras.preprocessing" + rest.removeprefix("keras_preprocessing")
-    known = False
-    while True:
-        for prefix in _PREFIXES:
-            if rest == prefix:
-                return ""
-            if rest.startswith(prefix + "."):
-                rest, known = rest[len(prefix) + 1 :], True
-                # What was cut off may stand before the same word again: keras.api._v2.keras.
-                rest = f"keras.{rest}" if rest.partition(".")[0] in ("api", "_tf_keras") else rest
-                break
-        else:
-            return rest if known else None
+    head, _, rest = fullname.partition(".")
+    if head == "keras_preprocessing":
+        return f"preprocessing.{rest}".rstrip(".")
+    for prefix in _PREFIXES:
+        if fullname == prefix or fullname.startswith(f"{prefix}."):
+            return fullname[len(prefix) + 1 :]
+    return None
 
 
 def _source(name: str) -> ModuleType | None:

@@ -92,7 +92,7 @@ _OLD_PATHS = [
         (r"models\.(cloning|model|sequential|functional)", "models"),
         (r"objectives", "losses"),
         (r"backend_config", "config"),
-        (r"utils\.legacy|legacy\.saving", "saving"),
+        (r"legacy\.saving", "saving"),
     )
 ]
 
@@ -140,7 +140,6 @@ _OPTIMIZERS: dict[str, Any] = {
 _OPTIMIZERS["TFOptimizer"] = Gone("Use an optimizer of keras.optimizers or of torch.optim.")
 _MOVED: dict[str, dict[str, Any]] = {
     "": {
-        "objectives": At("nnkit.losses", "keras.objectives"),
         "src": Gone(_PRIVATE),
         "version": lambda: VERSIONS[""],
     },

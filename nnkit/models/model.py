@@ -12,7 +12,9 @@ from nnkit.conventions import adopt_lists
 from nnkit.errors import ArgumentError, GraphError, NotBuiltError, ShapeError, unknown_name
 from nnkit.graph import Graph
 from nnkit.layer import Layer
+from nnkit.legacy import accept_old_calls
 from nnkit.masks import attach_mask
+from nnkit.models.legacy import OldMethods
 from nnkit.modes import join_mode
 from nnkit.naming import auto_name
 from nnkit.probing import placeholders
@@ -27,7 +29,7 @@ from nnkit.wrapper import as_layer
 __all__ = ["Model"]
 
 
-class Model(Trainer, Layer):
+class Model(OldMethods, Trainer, Layer):
     """Layers with compile, fit, evaluate, predict and summary.
 
     Two ways to make one: `Model(inputs, outputs)` from symbolic tensors, or a subclass with its
@@ -296,6 +298,9 @@ class Model(Trainer, Layer):
         print_summary(
             self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
         )
+
+
+accept_old_calls(Model)
 
 
 class _door:  # noqa: N801 - made once, called like a function
