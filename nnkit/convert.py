@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["as_tensor", "free_batch"]
+__all__ = ["as_tensor", "free_batch", "in_range"]
 
 
 def as_tensor(value: Any, layer: nn.Module) -> Any:
@@ -28,3 +28,11 @@ def as_tensor(value: Any, layer: nn.Module) -> Any:
 def free_batch(value: Any) -> Any:
     """The shape of a tensor with a free batch axis; None for anything else."""
     return (None, *value.shape[1:]) if isinstance(value, torch.Tensor) and value.ndim else None
+
+
+def in_range(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Values in another dtype; for whole numbers rounded, and cut off where a cast would wrap."""
+    if dtype.is_floating_point or dtype == torch.bool:
+        return values.to(dtype)
+    limits = torch.iinfo(dtype)
+    return values.round().clamp(limits.min, limits.max).to(dtype)

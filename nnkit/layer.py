@@ -303,8 +303,8 @@ class Layer(WeightOwner):
         if not was_built:
             self._warn_of_lost(mask)
             self._first_output = map_structure(free_batch, outputs)
-        if mask is not None or self._makes_mask:
-            given = kwargs.get("mask", mask)
+        given = kwargs.get("mask", mask)
+        if given is not None or self._makes_mask:
             attach_mask(outputs, self.compute_mask(args[0] if args else None, given))
         return outputs
 
@@ -383,10 +383,10 @@ class Layer(WeightOwner):
         made = [leaf for leaf in flatten(outputs) if type(leaf) is SymbolicTensor]
         if made:
             self._inbound_nodes.append(made[0].node)
-        if mask is not None or self._makes_mask:
+        passed = given.get("mask", mask)
+        if passed is not None or self._makes_mask:
             self._warn_of_lost(mask)
-            passed = self.compute_mask(args[0] if args else None, given.get("mask", mask))
-            attach_mask(outputs, passed)
+            attach_mask(outputs, self.compute_mask(args[0] if args else None, passed))
         return outputs
 
     # -- torch's side --------------------------------------------------------------------------

@@ -33,7 +33,7 @@ class Layout:
 
     def to_torch(self, value: torch.Tensor) -> torch.Tensor:
         """A contiguous tensor in torch's order."""
-        return self.as_torch(value).contiguous(memory_format=self._format(value.ndim))
+        return _plain(self.as_torch(value), self._format(value.ndim))
 
     def as_torch(self, value: torch.Tensor) -> torch.Tensor:
         """A view of a tensor of Keras's in torch's order."""
@@ -45,6 +45,16 @@ class Layout:
         if not self.channels_last or rank not in (4, 5):
             return torch.contiguous_format
         return torch.channels_last if rank == 4 else torch.channels_last_3d
+
+
+def _plain(value: torch.Tensor, layout: torch.memory_format) -> torch.Tensor:
+    """The value in a memory format, with the strides that a new tensor has.
+
+    `contiguous` leaves any stride to an axis of size 1, which some backward passes refuse.
+    """
+    value = value.contiguous(memory_format=layout)
+    fresh = torch.empty_like(value, memory_format=layout, device="meta").stride()
+    return value if value.stride() == fresh else value.as_strided(value.shape, fresh)
 
 
 SAME = Layout()

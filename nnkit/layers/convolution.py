@@ -114,18 +114,32 @@ class SpatialLayer(Layer):
             f"{describe(shape, names)} of {', '.join(names)}. {advice}"
         )
 
+    def check_floating(self, inputs: torch.Tensor) -> None:
+        """Raise a DataError for whole numbers, such as the bytes of a picture."""
+        if not inputs.is_floating_point():
+            raise DataError(
+                f"{self.label} needs decimal numbers but received {inputs.dtype}. "
+                f"Add Rescaling(1 / 255) before it, or give it x.float()."
+            )
+
 
 class WindowLayer(SpatialLayer):
-    """Base of layers that slide a kernel over their input."""
+    """Base of layers that slide a kernel over their input.
+
+    Attributes:
+        strides_and_dilation: whether windows may be both stepped and spaced.
+    """
 
     fixes = "channels"
+    strides_and_dilation: ClassVar[bool] = False
 
     def set_windows(self, kernel_size: Any, strides: Any, dilation_rate: Any) -> None:
         """Keep the size, the step and the spacing of the windows."""
         self.kernel_size = sizes(self.label, "kernel_size", kernel_size, self.rank)
         self.strides = sizes(self.label, "strides", strides, self.rank)
         self.dilation_rate = sizes(self.label, "dilation_rate", dilation_rate, self.rank)
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+        both = max(self.strides) > 1 and max(self.dilation_rate) > 1
+        if both and not self.strides_and_dilation:
             raise ArgumentError(
                 f"{self.label}: strides={self.strides} and dilation_rate={self.dilation_rate} "
                 f"cannot both be above 1. Leave one of them at 1."
@@ -154,14 +168,6 @@ class WindowLayer(SpatialLayer):
                 f"{self.label} expects {self.accepts}, but {describe(shape, axes(self.accepts))} "
                 f"looks like channels first. Move them to the end with x.movedim(1, -1), or with "
                 f"Permute((2, 3, 1)) in the model."
-            )
-
-    def check_floating(self, inputs: torch.Tensor) -> None:
-        """Raise a DataError for whole numbers, such as the bytes of a picture."""
-        if not inputs.is_floating_point():
-            raise DataError(
-                f"{self.label} needs decimal numbers but received {inputs.dtype}. "
-                f"Add Rescaling(1 / 255) before it, or give it x.float()."
             )
 
     def convolve(

@@ -28,12 +28,14 @@ class MultiHeadAttention(HeadAttention):
         use_gate: whether to multiply the heads' results by a learned sigmoid gate of the query.
         seed: an int for drops that repeat.
 
-    Call: (query, value, key=value), masks, `return_attention_scores`, `use_causal_mask`
+    Call: (query, value, key=value), masks (that of the query only on the tensor itself),
+        `return_attention_scores`, `use_causal_mask`
     Shape: (batch, time, features), (batch, value_time, size) -> (batch, time, features)
     Source: Vaswani et al., 1706.03762.
     """
 
     accepts = "(batch, time, ..., features)"
+    reads_query_mask = False
 
     def __init__(
         self,

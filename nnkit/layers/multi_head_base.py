@@ -41,6 +41,8 @@ class HeadAttention(Layer):
         heads: number of heads of the query, and of key and value.
         head_sizes: features a head has in query and key, and in value.
         private: "_" where Keras's files know the projections by such names.
+        reads_query_mask: whether a `query_mask` in the call counts; Keras's MultiHeadAttention
+            looks at the one its query carries, and no other.
     """
 
     supports_masking = True
@@ -49,6 +51,7 @@ class HeadAttention(Layer):
     heads: tuple[int, int]
     head_sizes: tuple[int, int]
     private: ClassVar[str] = ""
+    reads_query_mask: ClassVar[bool] = True
     query_dense: Any
     key_dense: Any
     value_dense: Any
@@ -167,6 +170,8 @@ class HeadAttention(Layer):
                 kind = f"argument of the call of {type(self).__name__}"
                 raise unknown_name(kind, next(iter(given.keys() - _KNOWN)), _NAMES)
             self._check_call([x.shape for x in inputs], given)
+        if not self.reads_query_mask and given.get("query_mask") is not None:
+            given["query_mask"] = mask_of(inputs[0])
         return super().__call__(*inputs, **given)
 
     def call(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -62,6 +63,10 @@ class _Pooling(SpatialLayer):
         pads = [same_padding(*sizes) for sizes in every]
         if all(before == after for before, after in pads):
             return self.from_torch(self.pool(x, [before for before, _ in pads], True))
+        return self.from_torch(self.pool_unevenly(x, pads))
+
+    def pool_unevenly(self, x: torch.Tensor, pads: Sequence[tuple[int, int]]) -> torch.Tensor:
+        """Pool with other padding in front of an axis than behind it."""
         # Torch pads both ends alike. With a stride, its last window may jut out beyond that, which
         # is the missing pixel. Without, pad more at the front and drop the first output.
         extra = [
@@ -73,7 +78,7 @@ class _Pooling(SpatialLayer):
         for axis, more in enumerate(extra, start=2):
             if more:
                 outputs = outputs.narrow(axis, more, outputs.shape[axis] - more)
-        return self.from_torch(outputs)
+        return outputs
 
     def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
         return self.infer_windows(inputs, self.pool_size, (1,) * self.rank, None)
@@ -100,6 +105,17 @@ class _MaxPooling(_Pooling):
 
 class _AveragePooling(_Pooling):
     """Base of AveragePooling1D, 2D and 3D."""
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.check_floating(inputs)
+        return super().call(inputs)
+
+    def pool_unevenly(self, x: torch.Tensor, pads: Sequence[tuple[int, int]]) -> torch.Tensor:
+        # As Keras on torch: where the ends are padded unlike, the border pixels are repeated.
+        both = [pixels for pair in reversed(pads[self.rank == 1 :]) for pixels in pair]
+        if self.rank == 1:
+            return self.pool(F.pad(x.squeeze(2), both, "replicate").unsqueeze(2), 0, False)
+        return self.pool(F.pad(x, both, "replicate"), 0, False)
 
     def pool(self, x: torch.Tensor, padding: Any, partial: bool) -> torch.Tensor:
         if self.rank == 3:
@@ -179,8 +195,8 @@ class AveragePooling2D(_AveragePooling):
     Args:
         pool_size: window in pixels, an int or (height, width).
         strides: step in pixels; pool_size when None.
-        padding: "valid" (none) or "same" (output = ceil(input / strides)); padding does
-            not count.
+        padding: "valid" (none) or "same" (output = ceil(input / strides)). Padding does not
+            count where it is alike at both ends of each axis; else border pixels are repeated.
         data_format: "channels_last", or "channels_first" for (batch, channels, ...).
 
     Shape: (batch, height, width, channels) -> (batch, new_height, new_width, channels)

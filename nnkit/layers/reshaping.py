@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from nnkit.convert import in_range
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.shapes import axes, check, describe, one_of, positive, sizes
@@ -375,7 +376,9 @@ class UpSampling2D(_UpSampling):
         if self.interpolation.startswith("lanczos"):
             return _lanczos(x, self.factors, int(self.interpolation[-1]))
         factors = [float(factor) for factor in self.factors]
-        return F.interpolate(x, scale_factor=factors, mode=self.interpolation)
+        values = x if x.is_floating_point() else x.float()
+        enlarged = F.interpolate(values, scale_factor=factors, mode=self.interpolation)
+        return enlarged if values is x else in_range(enlarged, x.dtype)
 
 
 class UpSampling3D(_UpSampling):

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from nnkit.convert import in_range
 from nnkit.errors import ArgumentError
 from nnkit.layers.images import ImageLayer
 from nnkit.probing import like
@@ -109,11 +110,7 @@ class Resizing(_Sized):
             sides = (wide // 2, wide // 2, tall // 2, tall // 2)
             images = F.pad(images, sides, value=self.fill_value)
         resized = self.as_given(_resize(images, size, self.interpolation, self.antialias))
-        if inputs.is_floating_point() or inputs.dtype == torch.bool:
-            return resized.to(inputs.dtype)
-        # Bicubic overshoots; a cast would wrap around.
-        limits = torch.iinfo(inputs.dtype)
-        return resized.round().clamp(limits.min, limits.max).to(inputs.dtype)
+        return in_range(resized, inputs.dtype)
 
 
 class CenterCrop(_Sized):

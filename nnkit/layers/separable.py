@@ -49,6 +49,7 @@ class _DepthwiseLayout(Layout):
 class _Depthwise(WindowLayer):
     """Base of the layers here: the weights by their two names, and the convolution."""
 
+    strides_and_dilation = True
     activation: Any
     depth_multiplier: int
     _outputs: int  # channels, known once built
@@ -155,7 +156,7 @@ class DepthwiseConv2D(_DepthwiseConv):
         padding: "valid" (none) or "same" (output = ceil(input / strides)).
         depth_multiplier: number of output channels for each input channel; they are neighbours.
         data_format: "channels_last", or "channels_first" for (batch, channels, ...).
-        dilation_rate: distance of the pixels in a window; not together with strides.
+        dilation_rate: distance of the pixels in a window.
         activation: name or function; none when None.
         use_bias: whether to add a bias.
         depthwise_initializer, bias_initializer: of (*kernel_size, channels, depth_multiplier) and

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 
 from nnkit.errors import ArgumentError, ShapeError, unknown_name
 from nnkit.layer import Layer
+from nnkit.layers.batch_normalization import BatchNormalization
 from nnkit.shapes import describe, one_of
 from nnkit.tree import flatten, map_structure
 from nnkit.wrapper import as_layer
@@ -46,7 +49,8 @@ class Wrapper(Layer):
 class TimeDistributed(Wrapper):
     """Apply a layer to each time step on its own, with the same weights.
 
-    The batch and time axes are folded into one, so that the layer runs once for all steps.
+    The batch and time axes are folded into one, so that the layer runs once for all steps. Batch
+    normalization in training goes from step to step, since it looks at each step's batch.
 
     Args:
         layer: a layer, model or torch module for one step, (batch, ...).
@@ -75,17 +79,25 @@ class TimeDistributed(Wrapper):
     def call(self, inputs: Any, mask: Any = None) -> Any:
         first = flatten(inputs)[0]
         batch, time = first.shape[:2]
-        folded = map_structure(lambda x: x.flatten(0, 1), inputs)
-        if isinstance(mask, torch.Tensor):
-            if mask.shape[:2] != first.shape[:2]:
-                raise ShapeError(
-                    f"{self.label} needs a mask of shape (batch, time, ...), beginning with "
-                    f"{tuple(first.shape[:2])}, but received {tuple(mask.shape)}."
-                )
-            # A mask of whole steps says nothing about the axes inside a step.
-            if mask.ndim > 2 or first.ndim == 3:
-                folded._keras_mask = mask.flatten(0, 1)
-        return map_structure(lambda y: y.unflatten(0, (batch, time)), self.layer(folded))
+        if isinstance(mask, torch.Tensor) and mask.shape[:2] != first.shape[:2]:
+            raise ShapeError(
+                f"{self.label} needs a mask of shape (batch, time, ...), beginning with "
+                f"{tuple(first.shape[:2])}, but received {tuple(mask.shape)}."
+            )
+        # A mask of whole steps says nothing about the axes inside a step.
+        inner = isinstance(mask, torch.Tensor) and (mask.ndim > 2 or first.ndim == 3)
+
+        def run(part: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+            taken = map_structure(part, inputs)
+            if inner:
+                taken._keras_mask = part(mask)
+            return self.layer(taken)
+
+        if self.layer.training and not first.is_meta and _looks_at_batches(self.layer):
+            steps = [run(partial(torch.select, dim=1, index=at)) for at in range(time)]
+            return map_structure(lambda *each: torch.stack(each, 1), *steps)
+        folded = run(lambda x: x.flatten(0, 1))
+        return map_structure(lambda y: y.unflatten(0, (batch, time)), folded)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask given; one that reaches into the steps goes through the layer inside.
@@ -99,6 +111,12 @@ class TimeDistributed(Wrapper):
         if inner is None:
             return mask.flatten(2).any(-1)
         return inner.unflatten(0, (mask.size(0), mask.size(1)))
+
+
+def _looks_at_batches(module: nn.Module) -> bool:
+    """Whether anything in it normalizes by what is in the batch."""
+    kinds = (BatchNormalization, nn.modules.batchnorm._BatchNorm)
+    return any(isinstance(each, kinds) and each.training for each in module.modules())
 
 
 class Bidirectional(Layer):

@@ -163,9 +163,11 @@ def sparse_categorical_crossentropy(
         valid = labels != ignore_class
         labels = labels.where(valid, 0)
     log = log_probabilities(y_pred, from_logits, axis)
-    if log.dim() > 2 and axis not in (1, 1 - log.dim()):
-        log = log.movedim(axis, 1)
-    values = F.nll_loss(log, labels, reduction="none")
+    # In rows, which is a view when the classes come last. Torch's kernel for images would want
+    # them first, and another layout of their gradient.
+    rows = log.movedim(axis, -1)
+    values = F.nll_loss(rows.flatten(0, -2), labels.flatten(), reduction="none")
+    values = values.view(labels.shape)
     if valid is not None:
         values = values.where(valid, 0)
         values._keras_mask = valid  # type: ignore[attr-defined]  # a note that the reduction reads

@@ -204,10 +204,12 @@ def _pooled(
     gaps = (1,) * rank
     if not average:
         return _back(fn(_padded(x, window, steps, gaps, -torch.inf), window, steps), first)
-    # The padding does not count: divide by the part of each window that is inside.
-    inside = x.new_ones(1, 1, *x.shape[2:])
-    parts = [fn(_padded(each, window, steps, gaps), window, steps) for each in (x, inside)]
-    return _back(parts[0] / parts[1], first)
+    pads = [same_padding(*each) for each in zip(x.shape[2:], window, steps, strict=True)]
+    if all(before == after for before, after in pads):
+        front = [before for before, _ in pads]
+        return _back(fn(x, window, steps, front, count_include_pad=False), first)
+    both = [pixels for pair in reversed(pads) for pixels in pair]
+    return _back(fn(F.pad(x, both, "replicate"), window, steps), first)
 
 
 @recorded
@@ -238,7 +240,10 @@ def average_pool(
     padding: str = "valid",
     data_format: str | None = None,
 ) -> Tensor:
-    """The mean of each window of the spatial axes; arguments as for `max_pool`."""
+    """The mean of each window of the spatial axes; arguments as for `max_pool`.
+
+    Padding does not count where it is alike at both ends; else border pixels are repeated.
+    """
     return _pooled("average_pool", _AVERAGE, inputs, (pool_size, strides, padding), data_format)
 
 

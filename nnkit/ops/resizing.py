@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nnkit.convert import in_range
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.ops.convolution import channels_first
 from nnkit.ops.recording import as_tensor, out_of, recorded
@@ -28,14 +29,6 @@ def as_images(who: str, images: Any, data_format: str | None) -> tuple[Tensor, b
             f"{who} takes (height, width, channels) or a batch of them, got {tuple(x.shape)}."
         )
     return x, channels_first(who, data_format)
-
-
-def _as_whole(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """The result in the type of the input; rounded, and for bytes kept in range."""
-    if dtype.is_floating_point:
-        return x.to(dtype)
-    x = torch.round(x)
-    return (x.clamp(0, 255) if dtype is torch.uint8 else x).to(dtype)
 
 
 @recorded
@@ -85,7 +78,7 @@ def resize(
         antialias=antialias and interpolation != "nearest",
     )
     y = batch if y.ndim == 4 else batch.squeeze(0)
-    return _as_whole(y if first else y.movedim(-3, -1), kind)
+    return in_range(y if first else y.movedim(-3, -1), kind)
 
 
 def _proportioned(x: Tensor, size: Any, crop: bool, value: float) -> Tensor:

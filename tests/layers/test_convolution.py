@@ -275,3 +275,20 @@ def test_depthwise_channels_are_neighbours() -> None:
     layer.set_weights([torch.arange(1.0, 7).reshape(1, 1, 3, 2).numpy(), torch.zeros(6).numpy()])
     y = layer(torch.tensor([1.0, 10.0, 100.0]).reshape(1, 1, 1, 3))
     assert y.flatten().tolist() == [1, 2, 30, 40, 500, 600]
+
+
+@pytest.mark.parametrize("kind", [Conv1D, Conv2D, Conv3D])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_one_filter_on_one_sample_can_be_trained(kind: Any, channels: int) -> None:
+    """Torch's slow kernels refuse the gradient of a weight with odd strides of an axis of 1."""
+    x = torch.randn(1, *(6,) * kind.rank, channels)
+    layer = kind(1, 3)
+    weights = layer(x).sum().backward() or [
+        w.layout.to_keras(w.tensor.grad) for w in layer.collect()
+    ]
+    windows = x.unfold(1, 3, 1)
+    for axis in range(2, kind.rank + 1):
+        windows = windows.unfold(axis, 3, 1)
+    # Each weight's gradient is the sum of the pixels it meets.
+    expected = windows.sum(tuple(range(kind.rank + 1))).movedim(0, -1).unsqueeze(-1)
+    torch.testing.assert_close(weights[0], expected, rtol=1e-4, atol=1e-4)

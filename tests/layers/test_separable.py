@@ -129,7 +129,6 @@ def test_shape_after_an_activation(kind: Any) -> None:
         (DepthwiseConv2D, {"kernel_size": (3, 3, 3)}, "kernel_size must be an int or 2 ints"),
         (DepthwiseConv2D, {"kernel_initializer": "ones"}, "Did you mean 'depthwise_initializer'"),
         (DepthwiseConv1D, {"padding": "causal"}, "padding must be one of 'valid', 'same'"),
-        (DepthwiseConv1D, {"strides": 2, "dilation_rate": 2}, "cannot both be above 1"),
         (DepthwiseConv1D, {"data_format": "first"}, "one of 'channels_last', 'channels_first'"),
         (SeparableConv1D, {"filters": 2.5}, "filters must be a whole number"),
         (SeparableConv2D, {"filters": 2, "activation": "rellu"}, "Did you mean 'relu'"),
