@@ -9,7 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["as_tensor", "free_batch", "in_range"]
+__all__ = ["as_array", "as_tensor", "free_batch", "in_range"]
+
+
+def as_array(value: Any) -> np.ndarray:
+    """A tensor, or nested lists, as a NumPy array."""
+    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
 
 
 def as_tensor(value: Any, layer: nn.Module) -> Any:

@@ -52,9 +52,9 @@ def _plain(value: torch.Tensor, layout: torch.memory_format) -> torch.Tensor:
 
     `contiguous` leaves any stride to an axis of size 1, which some backward passes refuse.
     """
-    value = value.contiguous(memory_format=layout)
-    fresh = torch.empty_like(value, memory_format=layout, device="meta").stride()
-    return value if value.stride() == fresh else value.as_strided(value.shape, fresh)
+    if 1 in value.shape:
+        return torch.empty_like(value, memory_format=layout).copy_(value)
+    return value.contiguous(memory_format=layout)
 
 
 SAME = Layout()

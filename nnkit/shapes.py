@@ -14,6 +14,7 @@ __all__ = [
     "axes",
     "check",
     "describe",
+    "image_format",
     "one_of",
     "positive",
     "same_padding",
@@ -111,6 +112,13 @@ def one_of(who: str, argument: str, value: Any, allowed: Sequence[Any]) -> Any:
         choices = ", ".join(map(repr, allowed))
         raise ArgumentError(f"{who}: {argument} must be one of {choices}, got {value!r}.")
     return value
+
+
+def image_format(who: str, data_format: Any) -> str:
+    """Where the channels are: "channels_last", also for None, or "channels_first"."""
+    known = ("channels_last", "channels_first")
+    chosen: str = one_of(who, "data_format", data_format or known[0], known)
+    return chosen
 
 
 def positive(who: str, argument: str, value: Any, *, least: int = 1) -> int:

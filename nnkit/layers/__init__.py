@@ -46,7 +46,7 @@ from nnkit.layers.augmentation import (
     TorchVisionTransform,
 )
 from nnkit.layers.batch_normalization import BatchNormalization
-from nnkit.layers.categorical import CategoryEncoding, Discretization, HashedCrossing, Hashing
+from nnkit.layers.categorical import CategoryEncoding, Discretization
 from nnkit.layers.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from nnkit.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from nnkit.layers.convolution import (
@@ -68,6 +68,7 @@ from nnkit.layers.convolution_transpose import (
 from nnkit.layers.core import Activation, Dense, Lambda
 from nnkit.layers.einsum_dense import EinsumDense
 from nnkit.layers.embedding import Embedding
+from nnkit.layers.hashing import HashedCrossing, Hashing
 from nnkit.layers.identity import Identity, Masking
 from nnkit.layers.input import Input, InputLayer
 from nnkit.layers.lookup import IntegerLookup
@@ -97,6 +98,14 @@ from nnkit.layers.normalization import (
     UnitNormalization,
 )
 from nnkit.layers.normalization_by_data import Normalization
+from nnkit.layers.padding import (
+    Cropping1D,
+    Cropping2D,
+    Cropping3D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+    ZeroPadding3D,
+)
 from nnkit.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -135,21 +144,7 @@ from nnkit.layers.regularization import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
-from nnkit.layers.reshaping import (
-    Cropping1D,
-    Cropping2D,
-    Cropping3D,
-    Flatten,
-    Permute,
-    RepeatVector,
-    Reshape,
-    UpSampling1D,
-    UpSampling2D,
-    UpSampling3D,
-    ZeroPadding1D,
-    ZeroPadding2D,
-    ZeroPadding3D,
-)
+from nnkit.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
 from nnkit.layers.resizing import CenterCrop, Resizing
 from nnkit.layers.rnn import RNN
 from nnkit.layers.separable import (
@@ -162,6 +157,7 @@ from nnkit.layers.separable import (
 )
 from nnkit.layers.spectral_normalization import SpectralNormalization
 from nnkit.layers.text import StringLookup, TextVectorization
+from nnkit.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
 from nnkit.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 from nnkit.legacy import accept_old_arguments
 from nnkit.wrapper import TorchModuleWrapper

@@ -13,7 +13,15 @@ from nnkit.layers.cells import LSTMCell
 from nnkit.layers.recurrent_base import Recurrent
 from nnkit.layers.recurrent_kernels import Options, States
 from nnkit.layouts import CONV
-from nnkit.shapes import axes, describe, one_of, same_padding, sizes, window_output
+from nnkit.shapes import (
+    axes,
+    describe,
+    image_format,
+    one_of,
+    same_padding,
+    sizes,
+    window_output,
+)
 
 __all__ = ["BaseConvLSTM", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"]
 
@@ -101,8 +109,7 @@ class BaseConvLSTM(Recurrent, LSTMCell):
                 f"{self.label}: strides={self.strides} and dilation_rate={self.dilation_rate} "
                 f"cannot both be above 1. Leave one of them at 1."
             )
-        known = ("channels_last", "channels_first")
-        self.data_format = one_of(self.label, "data_format", data_format or known[0], known)
+        self.data_format = image_format(self.label, data_format)
         self._last = self.data_format == "channels_last"
         self._images: tuple[int, ...] = ()
         if not self._last:

@@ -20,6 +20,7 @@ from nnkit.shapes import (
     Shape,
     axes,
     describe,
+    image_format,
     one_of,
     positive,
     same_padding,
@@ -40,7 +41,6 @@ __all__ = [
     "WindowLayer",
 ]
 
-_FORMATS = ("channels_last", "channels_first")
 _INPUTS = {1: "sequence", 2: "image", 3: "volume"}
 
 
@@ -60,8 +60,7 @@ class SpatialLayer(Layer):
 
     def set_data_format(self, data_format: str | None) -> None:
         """Keep where the channels are: "channels_last" (also None) or "channels_first"."""
-        chosen = data_format or "channels_last"
-        self.data_format: str = one_of(self.label, "data_format", chosen, _FORMATS)
+        self.data_format = image_format(self.label, data_format)
         self._last = self.data_format == "channels_last"
         if not self._last and self.accepts is not None:
             batch, *spatial, channels = axes(self.accepts)

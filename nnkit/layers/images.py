@@ -8,7 +8,7 @@ import torch
 
 from nnkit.errors import ShapeError
 from nnkit.layer import Layer
-from nnkit.shapes import describe, one_of
+from nnkit.shapes import describe, image_format
 
 __all__ = ["ImageLayer"]
 
@@ -22,10 +22,7 @@ class ImageLayer(Layer):
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        formats = ("channels_last", "channels_first")
-        self.data_format = one_of(
-            self.label, "data_format", data_format or "channels_last", formats
-        )
+        self.data_format = image_format(self.label, data_format)
         self._first = self.data_format == "channels_first"
 
     def check_input(self, shape: Any) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from nnkit.errors import ArgumentError, DataError, NotBuiltError
-from nnkit.layers.categorical import hash_bins
+from nnkit.layers.hashing import hash_bins
 from nnkit.layers.normalization_by_data import (
     MODES,
     DataLayer,

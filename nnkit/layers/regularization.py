@@ -16,7 +16,7 @@ from nnkit import random, regularizers
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layers.identity import SameShape
-from nnkit.shapes import axes, check, describe, one_of, positive
+from nnkit.shapes import axes, check, describe, image_format, positive
 
 __all__ = [
     "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise",
@@ -140,8 +140,7 @@ class _SpatialDropout(Dropout):
 
     def __init__(self, rate: float, data_format: Any, seed: Any, **kwargs: Any) -> None:
         super().__init__(rate, None, seed, **kwargs)
-        formats = ("channels_last", "channels_first")
-        self.data_format = one_of(self.label, "data_format", data_format or formats[0], formats)
+        self.data_format = image_format(self.label, data_format)
 
     def check_input(self, shape: Any) -> None:
         names = axes(self.accepts or "")

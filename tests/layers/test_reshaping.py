@@ -12,8 +12,7 @@ from PIL import Image
 
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
-from nnkit.layers.input import Input
-from nnkit.layers.reshaping import (
+from nnkit.layers import (
     Cropping1D,
     Cropping2D,
     Cropping3D,
@@ -28,6 +27,7 @@ from nnkit.layers.reshaping import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from nnkit.layers.input import Input
 
 
 @pytest.mark.parametrize(

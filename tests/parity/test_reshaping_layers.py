@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nnkit.layers.reshaping import (
+from nnkit.layers import (
     Cropping1D,
     Cropping2D,
     Cropping3D,
