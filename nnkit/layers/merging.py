@@ -17,7 +17,7 @@ from nnkit.shapes import Shape, describe
 
 __all__ = [
     "Add", "Average", "Concatenate", "Dot", "Maximum", "Merge", "Minimum", "Multiply", "Subtract",
-    "add", "average", "concatenate", "dot", "maximum", "minimum", "multiply", "subtract",
+    "Tensors", "add", "average", "concatenate", "dot", "maximum", "minimum", "multiply", "subtract",
 ]  # fmt: skip
 
 Tensors = list[torch.Tensor] | tuple[torch.Tensor, ...]

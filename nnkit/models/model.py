@@ -40,8 +40,13 @@ class Model(OldMethods, Trainer, Layer):
         outputs: what layers made of them, nested as you like.
         name: of the model.
 
+    Attributes:
+        preprocessing: what pretrained weights want of pictures, see `nnkit.applications`.
+
     Raises: GraphError when the outputs do not depend on these inputs, or two layers share a name.
     """
+
+    preprocessing: str | None = None
 
     def __init__(
         self, inputs: Any = None, outputs: Any = None, *, name: str | None = None, **kwargs: Any

@@ -25,6 +25,7 @@ _TRIES = 4
 _PAUSE = 0.5  # seconds before the second try; doubles with each one
 _TIMEOUT = 60.0  # seconds without an answer
 _BLOCK = 1 << 18  # bytes
+_START = 8  # hex digits of a hash that may stand for all of it
 _PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP codes that may be gone a moment later
 
 
@@ -53,7 +54,8 @@ def get_file(
         origin: http, https or file URL.
         untar: extract a tar file; `extract=True` does so for every format.
         md5_hash: old spelling of file_hash for MD5.
-        file_hash: SHA-256 or MD5 of the file, in hex; a file that does not match is not kept.
+        file_hash: SHA-256 or MD5 of the file, in hex; a file that does not match is not kept. With
+            hash_algorithm="sha256" the first eight digits will do, as torch's file names have them.
         cache_subdir: folder below the cache; an absolute path is taken as it is.
         hash_algorithm: "sha256", "md5", or "auto" to tell by the hash's length.
         extract: unpack the archive, and give the folder with its contents.
@@ -94,9 +96,11 @@ def get_file(
 
 
 def matches_hash(path: Path, file_hash: str, algorithm: str = "sha256") -> bool:
-    """Whether a file has this hash, "sha256" or "md5" in hex."""
+    """Whether a file has this hash, "sha256" or "md5" in hex, or one with this start."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest() == file_hash.strip().lower()
+        digits = hashlib.file_digest(file, algorithm).hexdigest()
+    wanted = file_hash.strip().lower()
+    return digits[:_START] == wanted if len(wanted) == _START else digits == wanted
 
 
 def _algorithm(file_hash: str | None, algorithm: str) -> str:
@@ -106,6 +110,8 @@ def _algorithm(file_hash: str | None, algorithm: str) -> str:
     if file_hash is None:
         return "sha256"
     found = lengths.get(len(file_hash.strip()))
+    if algorithm == "sha256" and len(file_hash.strip()) == _START:
+        return algorithm
     if found is None or algorithm not in ("auto", found):
         raise ArgumentError(
             f"file_hash expects 64 hex digits (SHA-256) or 32 (MD5), got {len(file_hash)} "
