@@ -10,6 +10,7 @@ Names, arguments, defaults and numbers are Keras 3's; every layer and model is a
 
 from nnkit import (
     activations,
+    applications,
     backend,
     callbacks,
     config,
@@ -62,6 +63,7 @@ __all__ = [
     "Variable",
     "__version__",
     "activations",
+    "applications",
     "backend",
     "callbacks",
     "config",

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["in_mode", "join_mode", "needs_mode"]
+__all__ = ["hold_frozen", "in_mode", "join_mode", "mark_frozen", "needs_mode"]
 
 
 @contextmanager
@@ -34,3 +35,20 @@ def join_mode(child: nn.Module, training: bool) -> None:
     """Give a child the mode of what it becomes part of; a layer that starts on stays on."""
     for each in child.modules():
         each.training = training or getattr(each, "starts_in_training", False)
+
+
+def mark_frozen(module: nn.Module, frozen: bool) -> None:
+    """Note whether torch's batch normalization must stay in inference mode.
+
+    A layer of ours knows by its `trainable`; a torch module has no such word.
+    """
+    if isinstance(module, _BatchNorm):
+        module.__dict__["_frozen"] = frozen
+        module.training = module.training and not frozen
+
+
+def hold_frozen(module: nn.Module) -> None:
+    """Take all that is frozen in a torch module back to inference mode."""
+    for each in module.modules():
+        if each.__dict__.get("_frozen", False):
+            each.training = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import nn
 from nnkit import constraints, initializers, random, regularizers
 from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.layouts import SAME, Layout
+from nnkit.modes import hold_frozen, mark_frozen
 from nnkit.precision import PolicyOwner
 from nnkit.variable import Variable
 
@@ -223,9 +224,19 @@ class WeightOwner(PolicyOwner):
             fixed = module._frozen_names if isinstance(module, WeightOwner) else ()
             if isinstance(module, WeightOwner):
                 module._trainable = bool(value)
+            else:
+                mark_frozen(module, not value)
             for key, parameter in module._parameters.items():
                 if parameter is not None and key not in fixed and parameter.is_floating_point():
                     parameter.requires_grad_(bool(value))
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training or inference mode; frozen batch normalization stays in the latter."""
+        super().train(mode)
+        for child in self.children() if mode else ():
+            if not isinstance(child, WeightOwner):
+                hold_frozen(child)
+        return self
 
     def count_params(self) -> int:
         """How many numbers the weights hold; a shared weight counts once."""

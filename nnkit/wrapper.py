@@ -42,8 +42,12 @@ class TorchModuleWrapper(Layer):
         data_format: "channels_first" moves the last axis of an image or sequence to where torch's
             convolutions want it and back; None passes tensors as they are.
 
+    Attributes: channels_first: whether images come out of it as (batch, channels, height, width).
+
     Source: keras.layers.TorchModuleWrapper, with data_format added.
     """
+
+    channels_first = False
 
     def __init__(
         self, module: nn.Module, name: str | None = None, data_format: str | None = None, **kw: Any

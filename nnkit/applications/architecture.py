@@ -150,7 +150,7 @@ def with_arguments(make: Callable[..., Model], name: str, doc: str) -> Callable[
     """Give a function its public name, and the description of the arguments it shares."""
     text = inspect.getdoc(assemble) or ""
     make.__name__ = make.__qualname__ = name
-    make.__module__ = inspect.stack()[1].frame.f_globals["__name__"]
+    make.__module__ = "nnkit.applications"
     make.__doc__ = f"{doc}\n\n{text.partition('its body and what else is fixed.')[2].strip()}"
     return make
 

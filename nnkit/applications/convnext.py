@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from nnkit import initializers, layers
 from nnkit.applications.architecture import Recipe, assemble, with_arguments
@@ -92,8 +91,15 @@ def _names(layer: str) -> str:
     return f"features.0.{int(layer.endswith('layernorm'))}"
 
 
-def _flat_scales(key: str, value: Tensor) -> Tensor:
-    return value.flatten() if key.endswith(".gamma") else value
+def _with_flat_scales(state: dict[str, Any]) -> dict[str, Any]:
+    """The factors as (channels,) instead of (channels, 1, 1), under a name of their own."""
+    word = ".layer_scale"
+    return {
+        (f"{key}.gamma" if key.endswith(word) else key): (
+            value.flatten() if key.endswith(word) else value
+        )
+        for key, value in state.items()
+    }
 
 
 def _network(
@@ -144,7 +150,7 @@ def _network(
         theirs = None
         if file and include_top:  # torchvision normalizes as part of the classifier
             url = f"https://download.pytorch.org/models/{file}"
-            theirs = Torchvision(url, _names, "classifier.", _flat_scales, mode)
+            theirs = Torchvision(url, _names, "classifier.", mode, _with_flat_scales)
         recipe = Recipe(
             body, ((f"{start}.h5", hashes[0]), (f"{start}_notop.h5", hashes[1])), mode, top=top,
             pools=(None, None), after=lambda x: _normalize()(x), torchvision=theirs,

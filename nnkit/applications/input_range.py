@@ -31,7 +31,7 @@ def _look(model: nn.Module, args: tuple[Any, ...]) -> None:
     x = args[0] if args else None
     if torch.compiler.is_compiling() or not isinstance(x, torch.Tensor) or x.is_meta:
         return
-    model._forward_pre_hooks.pop(model.__dict__.pop("_range_hook"), None)
+    model._forward_pre_hooks.pop(model.__dict__.pop("_range_hook", -1), None)
     low, high = (float(value) for value in x.detach().float().aminmax())
     problem = _problem(str(model.preprocessing), low, high)
     if problem:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from nnkit.errors import ArgumentError, FileError
+from nnkit.errors import ArgumentError
 from nnkit.models import Model
-from nnkit.saving import load_weights
+from nnkit.saving import load_torch, load_weights
+from nnkit.saving.weights import read_state
 from nnkit.utils.download import get_file, matches_hash
+from nnkit.weights import WeightOwner
 
 __all__ = ["Source", "Torchvision", "find_source"]
 
@@ -31,15 +32,15 @@ class Torchvision:
         url: of its usual weights; the file's name ends in the start of their SHA-256.
         names: the torchvision module that a layer of ours takes its weights from.
         top: how the names of its classifier's modules begin.
-        adapt: changes one weight, by its key here: an order of axes that differs.
         preprocessing: what the weights were trained on.
+        adapt: changes the names or shapes in a state_dict that differ further.
     """
 
     url: str
     names: Callable[[str], str]
     top: str
-    adapt: Callable[[str, Tensor], Tensor] | None = None
     preprocessing: str = "torch"
+    adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -174,48 +175,32 @@ def _without_torchvision(name: str) -> ArgumentError:
 # -- torchvision's names ---------------------------------------------------------------------------
 
 
-def _read(path: Path) -> Mapping[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as exc:  # bytes that are no such file can make torch raise anything
-        raise FileError(
-            f"{str(path)!r} cannot be read as weights: it is damaged, or written by something else."
-        ) from exc
-    if not isinstance(state, Mapping):
-        raise FileError(f"{str(path)!r} holds a {type(state).__name__}, but a state_dict was due.")
-    # Some of torchvision's files still have the names of its first versions.
-    old = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
-    return {old.sub(r"\1\2", key): value for key, value in state.items()}
-
-
 def _is_torchvisions(path: Path, torchvision: Torchvision) -> bool:
     """Whether the names in a file are torchvision's rather than ours."""
-    return any(key.startswith((torchvision.top, "features.", "layer1.")) for key in _read(path))
+    return any(key.startswith((torchvision.top, "features.")) for key in read_state(path))
 
 
 def _load_torchvision(model: Model, path: Path, torchvision: Torchvision) -> None:
-    found = _read(path)
-    state, used, problems = {}, set(), []
-    for key, own in model.state_dict().items():
-        layer, _, kind = key.rpartition(".")
-        module = torchvision.names(layer.rpartition(".")[2])
-        other = f"{module}.{kind}" if kind != "gamma" else module
-        value = found.get(other)
-        used.add(other)
-        if value is None and kind == "bias" and f"{module}.weight" in found:
-            value = torch.zeros(own.shape)  # torchvision leaves it out before a normalization
-        if value is None:
-            problems.append(f"    missing in the file: {other} (for {key})")
+    """Fill a model, with each layer's module told by name."""
+    # Some of torchvision's files still have the names of its first versions.
+    old = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+    state = {old.sub(r"\1\2", key): value for key, value in read_state(path).items()}
+    if torchvision.adapt is not None:
+        state = torchvision.adapt(state)
+    mapping = {}
+    for place, layer in model.named_modules():
+        if not isinstance(layer, WeightOwner) or not layer._own():
             continue
-        state[key] = value if torchvision.adapt is None else torchvision.adapt(key, value)
-        if state[key].shape != own.shape:
-            shapes = f"{tuple(own.shape)} here, {tuple(state[key].shape)} in the file"
-            problems.append(f"    of another shape: {other} (for {key}), {shapes}")
-    for key in found:
-        top = key.startswith(torchvision.top) or key.endswith("num_batches_tracked")
-        if key not in used and not top:
-            problems.append(f"    not in the model: {key}")
-    if problems:
-        told = "\n".join(problems[:20])
-        raise FileError(f"{str(path)!r} does not fit {model.label}:\n{told}\nNothing was loaded.")
-    model.load_state_dict(state)
+        module = torchvision.names(place.rpartition(".")[2])
+        mapping[module] = place
+        bias = getattr(layer, "bias", None)
+        if bias is not None and f"{module}.weight" in state:
+            # Torchvision leaves it out before a normalization.
+            state.setdefault(f"{module}.bias", torch.zeros(bias.shape))
+    left_out = tuple(name for name in (torchvision.top,) if not _has(mapping, name))
+    state = {key: value for key, value in state.items() if not key.startswith(left_out)}
+    load_torch(model, state, mapping)
+
+
+def _has(names: Mapping[str, str], start: str) -> bool:
+    return any(f"{name}.".startswith(start) for name in names)

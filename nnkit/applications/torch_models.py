@@ -1,9 +1,174 @@
-"""Torchvision's and timm's own networks as models."""
+"""Torchvision's and timm's own networks as models of named layers."""
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nnkit import layers
+from nnkit.applications.input_range import watch_range
+from nnkit.errors import ArgumentError, NnkitError, unknown_name
+from nnkit.models import Model
+from nnkit.shapes import one_of
+from nnkit.symbolic import Function, SymbolicTensor
+from nnkit.tree import flatten
+from nnkit.utils.download import get_file
+from nnkit.wrapper import TorchModuleWrapper
+
 __all__ = ["from_torchvision"]
 
+_TOPS = ("classifier", "fc", "head", "input_layer")  # names of what comes after the features
 
-def from_torchvision() -> None:
-    """To come."""
+
+def from_torchvision(
+    module: str | nn.Module,
+    weights: Any = None,
+    include_top: bool = True,
+    input_shape: tuple[int | None, ...] = (224, 224, 3),
+    pooling: str | None = None,
+    name: str | None = None,
+    **options: Any,
+) -> Model:
+    """A torch network for pictures as a model: channels last, with layers by their torch names.
+
+    What its `forward` calls becomes the model's layers: "conv1", "layer4.1", "fc". Each is the
+    torch module itself, so `summary`, freezing and feature extraction work on it. A network whose
+    code cannot be followed becomes one layer.
+
+    Args:
+        module: a name that torchvision knows, or any torch module that takes (batch, channels,
+            height, width), such as one of timm's.
+        weights: for a name: None, "DEFAULT", another member's name, or a member of torchvision's
+            weights; fetched once and checked.
+        include_top: False stops at the last feature map.
+        input_shape: (height, width, channels).
+        pooling: without the top: None, "avg" or "max" over all pixels.
+        name: of the model; the network's when None.
+        options: for torchvision's function, such as num_classes.
+
+    Returns: a Model (batch, height, width, channels) -> (batch, classes), or feature maps with
+        channels last.
+    Raises: ArgumentError for an unknown name; DownloadError if weights cannot be fetched.
+    Example: `base = from_torchvision("resnet18", weights="DEFAULT", include_top=False)`
+    """
+    if pooling is not None:
+        one_of("from_torchvision", "pooling", pooling, ("avg", "max"))
+    trained = False
+    if isinstance(module, str):
+        name = name or module
+        module, trained = _named(module, weights, options)
+    elif weights is not None or options:
+        raise ArgumentError("from_torchvision: weights and options go with a name, not a module.")
+    name = name or type(module).__name__.lower()
+    module.eval()
+    images = layers.Input(shape=input_shape)
+    x = images.movedim(-1, 1)
+    outputs = _followed(module, x, name)
+    if isinstance(outputs, dict):
+        outputs = outputs.get("out", outputs)
+    if not include_top:
+        outputs = _last_map(outputs, x, name)
+    if isinstance(outputs, SymbolicTensor) and outputs.ndim == 4:
+        outputs = outputs.movedim(1, -1)
+        if pooling == "avg":
+            outputs = layers.GlobalAveragePooling2D(name="avg_pool")(outputs)
+        elif pooling == "max":
+            outputs = layers.GlobalMaxPooling2D(name="max_pool")(outputs)
+    model = Model(images, outputs, name=name)
+    if trained:
+        model.preprocessing = "torch"
+        watch_range(model)
+    return model
+
+
+def _named(name: str, weights: Any, options: dict[str, Any]) -> tuple[nn.Module, bool]:
+    models = importlib.import_module("torchvision.models")
+    known = models.list_models(module=models)
+    if name not in known:
+        raise unknown_name(
+            "network of torchvision (give other networks as a torch module)", name, known
+        )
+    if isinstance(weights, str):
+        members = models.get_model_weights(name)
+        if weights != "DEFAULT" and weights not in members.__members__:
+            raise unknown_name(f"weights of {name}", weights, ["DEFAULT", *members.__members__])
+        weights = members[weights]
+    if weights is not None:
+        # Into torch's own cache, where torchvision will look for it.
+        file = weights.url.rsplit("/", 1)[1]
+        start = file.removesuffix(".pth").rpartition("-")[2]
+        get_file(
+            file, weights.url, cache_dir=Path(torch.hub.get_dir()), cache_subdir="checkpoints",
+            file_hash=start if len(start) == 8 else None, hash_algorithm="sha256",
+        )  # fmt: skip
+    return models.get_model(name, weights=weights, **options), weights is not None
+
+
+class _Open:
+    """Stands for a torch Sequential while code is followed: its members are called instead."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.training = module.training
+
+    def __call__(self, x: Any) -> Any:
+        return self.module.forward(x)
+
+
+def _followed(module: nn.Module, x: Any, name: str) -> Any:
+    """Call the code of a module on a symbolic tensor; the module as a whole if that fails."""
+    below = {path: each for path, each in module.named_modules() if path}
+    for path, each in below.items():
+        if hasattr(each, "inplace"):
+            each.inplace = False  # what a layer gave must not change later
+        layer = _Open(each) if type(each) is nn.Sequential else _wrapped(each, path)
+        each.__dict__["_nnkit_layer"] = layer
+    try:
+        outputs = module.forward(x)
+    except (NnkitError, TypeError, ValueError, RuntimeError, AttributeError):
+        outputs = _wrapped(module, f"{name}_network")(x)
+    finally:
+        for each in below.values():
+            if isinstance(each.__dict__["_nnkit_layer"], _Open):
+                del each.__dict__["_nnkit_layer"]
+    for node in _nodes(outputs):
+        if isinstance(node.op, Function) and "inplace" in node.kwargs:
+            node.kwargs["inplace"] = False
+    return outputs
+
+
+def _wrapped(module: nn.Module, name: str) -> TorchModuleWrapper:
+    layer = TorchModuleWrapper(module, name=name)
+    layer.channels_first = True
+    module.__dict__["_nnkit_layer"] = layer
+    return layer
+
+
+def _nodes(outputs: Any) -> list[Any]:
+    """All calls that led to the outputs, the last ones first."""
+    todo = flatten(outputs)
+    found: dict[int, Any] = {}
+    while todo:
+        node = todo.pop(0).node
+        if id(node) not in found:
+            found[id(node)] = node
+            todo.extend(node.inputs)
+    return list(found.values())
+
+
+def _last_map(outputs: Any, start: Any, name: str) -> Any:
+    """The last tensor with more than one pixel that is not the classifier's."""
+    for node in _nodes(outputs):
+        made = node.outputs
+        if made is start or node.op.name.startswith(_TOPS):
+            continue
+        if isinstance(made, SymbolicTensor) and made.ndim == 4 and made.shape[2:] != (1, 1):
+            return made
+    raise ArgumentError(
+        f"{name} has no feature map to stop at with include_top=False. Leave its top, or give a "
+        f"torch module that ends in features."
+    )

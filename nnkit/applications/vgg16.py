@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
-
 from nnkit import layers
 from nnkit.applications.architecture import Recipe, application
 from nnkit.applications.imagenet_utils import decode_predictions, preprocessor
@@ -41,7 +39,7 @@ def vgg(name: str, depths: tuple[int, ...], hashes: tuple[str, str], url: str) -
             x = layers.MaxPooling2D(2, strides=2, name=f"block{block}_pool")(x)
         return x
 
-    torchvision = Torchvision(url, _names(depths), "classifier.", _fc1_by_pixels)
+    torchvision = Torchvision(url, _names(depths), "classifier.")
     return Recipe(body, files, "caffe", top=_top, pools=(None, None), torchvision=torchvision)
 
 
@@ -64,14 +62,6 @@ def _names(depths: tuple[int, ...]) -> Callable[[str], str]:
             at += 2  # a convolution and its ReLU
         at += 1  # the pooling
     return known.__getitem__
-
-
-def _fc1_by_pixels(key: str, value: Tensor) -> Tensor:
-    """The first Dense layer reads (height, width, channels), torchvision's the channels first."""
-    if key != "fc1.weight":
-        return value
-    units = value.shape[0]
-    return value.reshape(units, -1, _GRID, _GRID).permute(0, 2, 3, 1).reshape(units, -1)
 
 
 VGG16 = application(

@@ -8,6 +8,7 @@ their order.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import Counter, defaultdict
@@ -281,6 +282,8 @@ def _shape_before_flatten(tensor: SymbolicTensor) -> tuple[int, ...] | None:
         if shape is None and tensor.shape != before.shape:
             sizes = before.shape[1:]
             if tensor.ndim != 2 or len(sizes) < 2 or None in sizes:
+                return None
+            if math.prod(sizes) != tensor.shape[1]:  # pooled, not flattened
                 return None
             if getattr(node.op, "data_format", None) == "channels_first":
                 sizes = (*sizes[1:], sizes[0])
