@@ -7,7 +7,9 @@ between its members in a table. All else is done here, once.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,7 @@ from nnkit import activations, layers
 from nnkit.applications.input_range import watch_range
 from nnkit.applications.pretrained import Source, Torchvision, find_source
 from nnkit.errors import ArgumentError, ShapeError
+from nnkit.initializers import left_empty
 from nnkit.models import Model
 from nnkit.shapes import one_of, positive
 from nnkit.symbolic import SymbolicTensor
@@ -95,18 +98,13 @@ def assemble(
     _check(name, source, include_top, pooling, classes, classifier_activation)
     images = _images(name, recipe, source, include_top, input_tensor, input_shape)
     path = source.fetch()  # before the layers are made: without it there is no use for them
-    x = recipe.body(images, source.origin)
-    if include_top:
-        x = recipe.top(x, classes, classifier_activation, source.origin)
-    elif pooling is not None:
-        average, largest = recipe.pools
-        x = (
-            layers.GlobalAveragePooling2D(name=average)(x)
-            if pooling == "avg"
-            else layers.GlobalMaxPooling2D(name=largest)(x)
-        )
-    if not include_top and recipe.after is not None:
-        x = recipe.after(x)
+    # What a file fills need not be drawn at random first.
+    with nullcontext() if path is None else left_empty(sys.maxsize):
+        x = recipe.body(images, source.origin)
+        if include_top:
+            x = recipe.top(x, classes, classifier_activation, source.origin)
+        else:
+            x = _pooled(x, recipe, pooling)
     model = Model(images if input_tensor is None else _sources(input_tensor), x, name=name)
     model.preprocessing = None
     if path is not None:
@@ -244,6 +242,15 @@ def image_shape(
             f"got {shape}. Give include_top=False for another size."
         )
     return shape
+
+
+def _pooled(x: Any, recipe: Recipe, pooling: str | None) -> Any:
+    """The end of a network without its classifier."""
+    if pooling == "avg":
+        x = layers.GlobalAveragePooling2D(name=recipe.pools[0])(x)
+    elif pooling == "max":
+        x = layers.GlobalMaxPooling2D(name=recipe.pools[1])(x)
+    return x if recipe.after is None else recipe.after(x)
 
 
 def _sources(tensor: SymbolicTensor) -> Any:
