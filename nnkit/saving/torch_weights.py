@@ -283,8 +283,8 @@ def _shape_before_flatten(tensor: SymbolicTensor) -> tuple[int, ...] | None:
             sizes = before.shape[1:]
             if tensor.ndim != 2 or len(sizes) < 2 or None in sizes:
                 return None
-            if math.prod(sizes) != tensor.shape[1]:  # pooled, not flattened
-                return None
+            if math.prod(size or 0 for size in sizes) != tensor.shape[1]:
+                return None  # pooled, not flattened
             if getattr(node.op, "data_format", None) == "channels_first":
                 sizes = (*sizes[1:], sizes[0])
             shape = tuple(sizes)
