@@ -27,7 +27,7 @@ __all__ = ["Recipe", "application", "assemble", "correct_pad", "make_divisible",
 Files = tuple[tuple[str, str | None], tuple[str, str | None]]
 
 
-def classifier(x: Any, classes: int, activation: Any, origin: str, **options: Any) -> Any:
+def _classifier(x: Any, classes: int, activation: Any, origin: str, **options: Any) -> Any:
     """The usual top: the mean over all pixels, then one Dense layer."""
     x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
     return layers.Dense(classes, activation=activation, name="predictions", **options)(x)
@@ -57,7 +57,7 @@ class Recipe:
     size: int = 224
     smallest: int = 32
     any_size: bool = False
-    top: Callable[[Any, int, Any, str], Any] = classifier
+    top: Callable[[Any, int, Any, str], Any] = _classifier
     pools: tuple[str | None, str | None] = ("avg_pool", "max_pool")
     after: Callable[[Any], Any] | None = None
     torchvision: Torchvision | None = None
@@ -194,7 +194,7 @@ def _images(
     name: str, recipe: Recipe, source: Source, include_top: bool, tensor: Any, shape: Any
 ) -> Any:
     """The symbolic pictures: the user's, or an Input of the right shape."""
-    shape = image_shape(name, recipe, source, include_top, shape)
+    shape = _image_shape(name, recipe, source, include_top, shape)
     if tensor is None:
         return layers.Input(shape=shape)
     if not isinstance(tensor, SymbolicTensor):
@@ -205,7 +205,7 @@ def _images(
     return tensor
 
 
-def image_shape(
+def _image_shape(
     name: str, recipe: Recipe, source: Source, include_top: bool, shape: Any
 ) -> tuple[int | None, ...]:
     """The shape of a picture, checked; the usual one when it is None."""
