@@ -130,7 +130,10 @@ class PolicyOwner(nn.Module):
                 args, kwargs = map_structure(lambda v: _float(v, self._dtype), (args, kwargs))
             outputs = run(*args, **kwargs)
         else:
-            outputs = self._autocast(wanted, first.device.type, run, args, kwargs)
+            device = first.device.type
+            outputs = self._autocast(
+                wanted and self._can_autocast(device), device, run, args, kwargs
+            )
         return map_structure(lambda v: _float(v, self._compute), outputs) if wanted else outputs
 
     def _autocast(
@@ -146,6 +149,10 @@ class PolicyOwner(nn.Module):
                 return run(*args, **kwargs)
         finally:
             _regions.dtype = before
+
+    def _can_autocast(self, device: str) -> bool:
+        """Whether its kernels exist in the compute dtype; else it computes as its weights are."""
+        return True
 
     def _reads_weights(self) -> bool:
         """Whether this layer itself computes with float weights, not only layers inside it."""

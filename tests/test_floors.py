@@ -36,7 +36,7 @@ FLOORS: list[set[str]] = [
     {"layers", "losses", "metrics", "optimizers", "data", "callbacks", "ops"},
     {"training", "summary", "saving"},
     {"models"},
-    {"applications", "transfer", "datasets", "utils", "backend", "testing"},
+    {"applications", "transfer", "datasets", "utils", "backend", "testing", "mixed_precision"},
     {"compat", "cli", "__main__"},
 ]
 TOP = len(FLOORS)  # nnkit/__init__.py, the face

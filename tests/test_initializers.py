@@ -294,3 +294,10 @@ def test_weights_left_empty_for_a_file_are_reserved_and_counted() -> None:
         with pytest.raises(FileError, match="weights of more than 1000 bytes"):
             layers.Dense(1000).build((None, 1000))
     assert float(layers.Dense(1, kernel_initializer="ones")(torch.ones(1, 2)).detach()) == 2.0
+
+
+def test_orthogonal_in_half_precision() -> None:
+    """Decomposed in float32, where torch can."""
+    matrix = init.Orthogonal(seed=1)((8, 8), "bfloat16")
+    assert matrix.dtype == torch.bfloat16
+    torch.testing.assert_close((matrix @ matrix.T).float(), torch.eye(8), atol=0.03, rtol=0)

@@ -162,7 +162,10 @@ class Orthogonal(RandomInitializer):
     def _fill(self, values: Tensor, generator: torch.Generator | None) -> None:
         matrix = values.view(-1, values.shape[-1])
         tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
-        q, r = torch.linalg.qr(torch.empty_like(tall).normal_(generator=generator))
+        # In float32 at least: there is no decomposition in half precision.
+        wide = torch.promote_types(tall.dtype, torch.float32)
+        noise = torch.empty_like(tall, dtype=wide).normal_(generator=generator)
+        q, r = torch.linalg.qr(noise)
         # Without the signs the matrices would not be spread evenly.
         tall.copy_(q * r.diagonal().sign() * self.gain)
 

@@ -124,7 +124,11 @@ class BatchNormalization(NormalizationLayer):
     def call(self, inputs: torch.Tensor, training: Any = None, mask: Any = None) -> torch.Tensor:
         inputs = self.floating(inputs)
         training = training and self._trainable
-        if training and (mask is not None or self.renorm):
+        stepwise = training and (mask is not None or self.renorm)
+        if inputs.dtype.itemsize == 2 and (stepwise or not self._has_float32_weights()):
+            # Keras computes in float32; so does torch's kernel, but not without float32 weights.
+            return self.call(inputs.float(), training=training, mask=mask).to(inputs.dtype)
+        if stepwise:
             return self._train_stepwise(inputs, mask)
         rank = inputs.ndim
         axis = self.axis % rank
@@ -136,15 +140,21 @@ class BatchNormalization(NormalizationLayer):
             return self._normalize(rows, training).view(inputs.shape)
         return self._normalize(inputs.movedim(axis, 1), training).movedim(1, axis)
 
+    def _has_float32_weights(self) -> bool:
+        given = (self.weight, self.bias)
+        return all(weight is not None and weight.dtype is torch.float32 for weight in given)
+
     def _normalize(self, x: torch.Tensor, training: bool) -> torch.Tensor:
         """With torch's kernel, for channels on axis 1."""
         mean, variance, epsilon = self.running_mean, self.running_var, self.epsilon
+        weight, bias = self.weight, self.bias
+        if mean.dtype.itemsize < x.dtype.itemsize:  # all in half precision, computed in float32
+            mean, variance = mean.to(x.dtype), variance.to(x.dtype)
+            weight, bias = (w if w is None else w.to(x.dtype) for w in (weight, bias))
         if not training:
-            return F.batch_norm(x, mean, variance, self.weight, self.bias, eps=epsilon)
+            return F.batch_norm(x, mean, variance, weight, bias, eps=epsilon)
         # Torch's own tracking would take the unbiased variance, and it refuses single values.
-        x, now, inverse = torch.native_batch_norm(
-            x, self.weight, self.bias, None, None, True, 0.0, epsilon
-        )
+        x, now, inverse = torch.native_batch_norm(x, weight, bias, None, None, True, 0.0, epsilon)
         self._track(now, inverse.pow(-2).sub_(epsilon))
         return x
 

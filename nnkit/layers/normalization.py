@@ -201,7 +201,8 @@ class RMSNormalization(NormalizationLayer):
         x = self.floating(inputs)
         axes = self.axes_of(x.ndim)
         if self.trailing(x.ndim):
-            return F.rms_norm(x, x.shape[axes[0] :], self.weight, self.epsilon)
+            weight = self.weight if self.weight.dtype is x.dtype else self.weight.to(x.dtype)
+            return F.rms_norm(x, x.shape[axes[0] :], weight, self.epsilon)
         return self.scale_and_shift(
             x * (x.square().mean(axes, keepdim=True) + self.epsilon).rsqrt()
         )

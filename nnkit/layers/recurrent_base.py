@@ -280,6 +280,9 @@ class TimeLayer(Layer):
             self.register_buffer(f"state_{at}", state.detach().clone(), persistent=False)
         self._nesting = map_structure(lambda state: None, states)
 
+    def _can_autocast(self, device: str) -> bool:
+        return (device, self.compute_dtype) != ("cpu", "float16")
+
     def _kept(self) -> States:
         return tuple(getattr(self, f"state_{at}") for at in range(len(flatten(self._nesting))))
 

@@ -13,6 +13,7 @@ from nnkit.optimizers.ftrl import Ftrl
 from nnkit.optimizers.lamb import Lamb
 from nnkit.optimizers.lion import Lion
 from nnkit.optimizers.lookup import TorchFactory, deserialize, get, serialize
+from nnkit.optimizers.loss_scale import LossScaleOptimizer
 from nnkit.optimizers.muon import Muon
 from nnkit.optimizers.nadam import Nadam
 from nnkit.optimizers.rmsprop import RMSprop
@@ -30,6 +31,7 @@ __all__ = [
     "Ftrl",
     "Lamb",
     "Lion",
+    "LossScaleOptimizer",
     "Muon",
     "Nadam",
     "Optimizer",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from nnkit.callbacks import History
 from nnkit.config import training_device
 from nnkit.errors import ArgumentError, NotCompiledError
 from nnkit.metrics import Mean, Metric
-from nnkit.optimizers import Optimizer
+from nnkit.optimizers import LossScaleOptimizer, Optimizer
 from nnkit.training import step
 from nnkit.training.objective import Metrics, Objective
 from nnkit.tree import flatten, map_structure
@@ -85,12 +86,25 @@ class Compiled:
                 "inference, or in a train_step of your own."
             )
         self.optimizer = optimizers.get(optimizer)
+        if auto_scale_loss and self.dtype_policy.name == "mixed_float16":  # type: ignore[attr-defined]
+            self._scale_loss()
         self._optimizer_factory = None if hasattr(self.optimizer, "step") else self.optimizer
         self._objective = Objective(loss, loss_weights, metrics, weighted_metrics)
         self.loss = None if isinstance(loss, nn.Module) else loss
         self.compiled = True
         self._ready = self._checked = self._loss_seen = False
         self._loss_tracker.reset_state()
+
+    def _scale_loss(self) -> None:
+        if isinstance(self.optimizer, Optimizer):
+            if not isinstance(self.optimizer, LossScaleOptimizer):
+                self.optimizer = LossScaleOptimizer(self.optimizer, name="loss_scale_optimizer")
+        elif self.optimizer is not None:
+            warnings.warn(
+                "A torch optimizer has no loss scaling, without which small gradients are lost in "
+                "float16. Use an optimizer of nnkit, or the policy 'mixed_bfloat16'.",
+                stacklevel=3,
+            )
 
     def _need_compiled(self, method: str) -> None:
         if not self.compiled:
