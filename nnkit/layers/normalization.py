@@ -201,7 +201,9 @@ class RMSNormalization(NormalizationLayer):
         x = self.floating(inputs)
         axes = self.axes_of(x.ndim)
         if self.trailing(x.ndim):
-            weight = self.weight if self.weight.dtype is x.dtype else self.weight.to(x.dtype)
+            weight = self.weight
+            if weight is not None and weight.dtype is not x.dtype:
+                weight = weight.to(x.dtype)
             return F.rms_norm(x, x.shape[axes[0] :], weight, self.epsilon)
         return self.scale_and_shift(
             x * (x.square().mean(axes, keepdim=True) + self.epsilon).rsqrt()

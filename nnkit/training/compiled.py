@@ -16,7 +16,9 @@ from nnkit.config import training_device
 from nnkit.errors import ArgumentError, NotCompiledError
 from nnkit.metrics import Mean, Metric
 from nnkit.optimizers import LossScaleOptimizer, Optimizer
+from nnkit.optimizers.checks import check_count
 from nnkit.training import step
+from nnkit.training.jit import Jit
 from nnkit.training.objective import Metrics, Objective
 from nnkit.tree import flatten, map_structure
 from nnkit.weights import WeightOwner
@@ -41,6 +43,9 @@ class Compiled:
         self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self.history: History | None = None
         self._objective = None
+        self._jit: Jit | None = None
+        self.run_eagerly = self.jit_compile = False
+        self.steps_per_execution = 1
         self._loss_tracker = Mean(name="loss")
         self._parameters_to_train: list[torch.Tensor] = []
         self._ready = self._checked = self._loss_seen = self._regularized = False
@@ -74,23 +79,27 @@ class Compiled:
             loss_weights: a factor for each output's loss.
             metrics: a list of names, objects or functions; for several outputs one list each.
             weighted_metrics: metrics to which sample and class weights apply.
-            run_eagerly, steps_per_execution, auto_scale_loss: accepted as in Keras; steps always
-                run eagerly, one by one.
-            jit_compile: "auto", False or None; True is refused: use torch.compile(model).
+            run_eagerly: turns jit_compile off; steps run eagerly in any case.
+            steps_per_execution: batches between two calls of the callbacks' batch hooks.
+            jit_compile: True compiles the built-in training and test steps with torch.compile;
+                "auto" and False run them eagerly.
+            auto_scale_loss: whether to wrap the optimizer in a LossScaleOptimizer under the
+                policy "mixed_float16".
 
         Raises: ArgumentError for unknown names.
         """
-        if jit_compile is True:
-            raise ArgumentError(
-                "compile(jit_compile=True) is not offered. Call torch.compile(model) for "
-                "inference, or in a train_step of your own."
-            )
         self.optimizer = optimizers.get(optimizer)
         if auto_scale_loss and self.dtype_policy.name == "mixed_float16":  # type: ignore[attr-defined]
             self._scale_loss()
         self._optimizer_factory = None if hasattr(self.optimizer, "step") else self.optimizer
         self._objective = Objective(loss, loss_weights, metrics, weighted_metrics)
         self.loss = None if isinstance(loss, nn.Module) else loss
+        if jit_compile is True and run_eagerly:
+            warnings.warn("jit_compile=True has no effect with run_eagerly=True.", stacklevel=2)
+        self._jit = Jit() if jit_compile is True and not run_eagerly else None
+        self.run_eagerly, self.jit_compile = bool(run_eagerly), self._jit is not None
+        check_count("steps_per_execution", steps_per_execution, 1)
+        self.steps_per_execution = steps_per_execution
         self.compiled = True
         self._ready = self._checked = self._loss_seen = False
         self._loss_tracker.reset_state()
@@ -138,6 +147,7 @@ class Compiled:
         if not objective.ready:
             objective.prepare(y, y_pred, self._names_of_outputs())
         loss = objective.loss(y, y_pred, sample_weight) if y is not None else None
+        objective.track()
         return step.total_loss(self, loss)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:

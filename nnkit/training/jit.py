@@ -22,21 +22,18 @@ class Jit:
 
     A last, smaller batch runs eagerly: compiling it would take longer than it ever saves.
 
-    Args:
-        backend: of torch.compile.
+    Attributes: backend: of torch.compile.
     """
 
-    def __init__(self, backend: str = "inductor") -> None:
-        self.backend = backend
+    backend = "inductor"
+
+    def __init__(self) -> None:
         self.failed = False
         self._compiled: dict[Any, Callable[..., Any]] = {}
         self._shapes: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"backend": self.backend}  # compiled code stays with the original
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["backend"])  # type: ignore[misc]  # as new
+        return {"failed": False, "_compiled": {}, "_shapes": {}}  # a copy compiles anew
 
     def __call__(
         self, kind: str, fn: Callable[..., Any], args: tuple[Any, ...], parameters: list[Any]
@@ -59,7 +56,7 @@ class Jit:
 
     def _first(self, key: Any, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         # The random numbers of eager steps; one graph, or none. Backward is part of it.
-        options = {"fallback_random": True} if self.backend == "inductor" else None
+        options: Any = {"fallback_random": True} if self.backend == "inductor" else None
         compiled = torch.compile(
             fn, fullgraph=True, dynamic=False, backend=self.backend, options=options
         )

@@ -13,13 +13,15 @@ Training, validation and prediction run the same `run_epoch`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 
 from nnkit.callbacks import CallbackList, Logs
 from nnkit.training.memory import advice_on_memory, is_out_of_memory
+from nnkit.tree import map_structure
 
 __all__ = ["plain_logs", "run_epoch"]
 
@@ -33,6 +35,9 @@ def run_epoch(
     first: int = 0,
 ) -> tuple[int, Any]:
     """Do `step` for each batch, with the batch hooks that somebody listens to.
+
+    With the model's steps_per_execution the hooks are called once for that many batches, with the
+    number of the first one and of the last one.
 
     Args:
         model: whose stop_training (stop_evaluating, stop_predicting) ends the epoch, and whose
@@ -51,22 +56,43 @@ def run_epoch(
     begin = begin if getattr(callbacks, f"needs_{kind}_batch_begin") else None
     end = end if getattr(callbacks, f"needs_{kind}_batch_end") else None
     stop = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}[kind]
-    count, result, data = first, None, None
+    count, result, data, size = first, None, None, model.steps_per_execution
+    if size > 1:
+        batches, step = _grouped(batches, size), _each(step, kind)
     try:
         for data in batches:
             if begin is not None:
                 begin(count)
             result = step(data)
             if end is not None:
-                end(count, _logs(model, kind, result))
-            count += 1
+                end(count + size - 1, _logs(model, kind, result))
+            count += 1 if size == 1 else len(data)
             if getattr(model, stop):
                 break
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise advice_on_memory(model, kind, data, error) from error
+        raise advice_on_memory(model, kind, data if size == 1 else data[0], error) from error  # type: ignore[index]
     return count, result
+
+
+def _grouped(batches: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of so many batches; the last may be shorter."""
+    source = iter(batches)
+    while group := list(itertools.islice(source, size)):
+        yield group
+
+
+def _each(step: Callable[[Any], Any], kind: str) -> Callable[[list[Any]], Any]:
+    """Steps for all batches of a group: the last one's logs, or everything predicted."""
+
+    def run(group: list[Any]) -> Any:
+        results = [step(data) for data in group]
+        if kind != "predict":
+            return results[-1]
+        return map_structure(lambda *parts: torch.cat(parts), results[0], *results[1:])
+
+    return run
 
 
 def _logs(model: Any, kind: str, result: Any) -> Any:

@@ -151,6 +151,7 @@ class Objective:
         self.losses: list[Any] = []
         self.factors: list[float | None] = []
         self.trackers: list[Mean | None] = []
+        self.untracked: list[tuple[int, torch.Tensor, int]] = []
         self.names: list[str] = []
         self.compiled_metrics = Metrics(metrics, weighted_metrics)
         # Names are looked up at once, so that a typing error shows at compile.
@@ -228,7 +229,7 @@ class Objective:
         return align("sample_weight", sample_weight, self.names, one_for_all=True)
 
     def loss(self, y: Any, y_pred: Any, sample_weight: Any) -> torch.Tensor | None:
-        """The weighted sum of the outputs' losses."""
+        """The weighted sum of the outputs' losses; `track` takes them in one by one."""
         if isinstance(y_pred, torch.Tensor) and self.factors[0] is None:
             one = self.losses[0]
             return None if one is None else one(y, y_pred, sample_weight)
@@ -240,12 +241,18 @@ class Objective:
             if one is None:
                 continue
             value = one(target, output, weight)
-            tracker, factor = self.trackers[i], self.factors[i]
-            if tracker is not None:
-                tracker.update_state(value.detach(), sample_weight=batch_size_of(output))
+            factor = self.factors[i]
+            if self.trackers[i] is not None:
+                self.untracked.append((i, value.detach(), batch_size_of(output)))
             value = value if factor is None else value * factor
             total = value if total is None else total + value
         return total
+
+    def track(self) -> None:
+        """Take the outputs' losses of the last batch into their running means."""
+        for i, value, size in self.untracked:
+            self.trackers[i].update_state(value, sample_weight=size)  # type: ignore[union-attr]
+        self.untracked.clear()
 
     def check(self, y: Any, y_pred: Any) -> None:
         """Look once for targets and outputs that would train wrongly."""

@@ -14,8 +14,10 @@ import torch
 from nnkit.activations import keep_logits
 from nnkit.data import unpack_x_y_sample_weight
 from nnkit.errors import DataError, NotCompiledError
+from nnkit.masks import attach_mask, mask_of
 from nnkit.optimizers import Optimizer
 from nnkit.training.objective import batch_size_of
+from nnkit.tree import map_structure
 
 __all__ = ["minimize", "predict", "test", "total_loss", "update"]
 
@@ -30,6 +32,14 @@ def update(model: Any, data: Any) -> Any:
     x, y, weight = unpack_x_y_sample_weight(data)
     if not model._ready:
         model._get_ready(x)
+    if model._jit is not None and model._loss_seen and model._parameters_to_train:
+        if not all(parameter.requires_grad for parameter in model._parameters_to_train):
+            model._collect_parameters()
+        args, parameters = (model, x, y, weight), model._parameters_to_train
+        y_pred, masks, loss, grads = model._jit("train", _gradients, args, parameters)
+        attach_mask(y_pred, masks)
+        _apply(model, grads)
+        return _track(model, x, y, y_pred, weight, loss)
     with _keep_logits:
         y_pred = model(x, training=True)
     loss = _loss(model, x, y, y_pred, weight, True)
@@ -62,14 +72,47 @@ def minimize(model: Any, loss: torch.Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)
 
 
+def _gradients(model: Any, x: Any, y: Any, weight: Any) -> tuple[Any, Any, torch.Tensor, Any]:
+    """Outputs, their masks, loss and gradients, in a form that torch compiles as one graph."""
+    with _keep_logits:
+        y_pred = model(x, training=True)
+        loss = _loss(model, x, y, y_pred, weight, True)
+    optimizer = model.optimizer
+    scaled = optimizer.scale_loss(loss) if isinstance(optimizer, Optimizer) else loss
+    grads = torch.autograd.grad(scaled, model._parameters_to_train, allow_unused=True)
+    for layer in model._lossy:
+        layer._losses.clear()
+    return map_structure(torch.Tensor.detach, y_pred), mask_of(y_pred), loss.detach(), grads
+
+
+def _apply(model: Any, grads: Any) -> None:
+    optimizer = model.optimizer
+    if isinstance(optimizer, Optimizer):
+        optimizer.apply(grads)
+        return
+    for parameter, grad in zip(model._parameters_to_train, grads, strict=True):
+        parameter.grad = grad
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
 def test(model: Any, data: Any) -> Any:
     """Take one batch into the running loss and metrics, without training; returns as `update`."""
     x, y, weight = unpack_x_y_sample_weight(data)
     with torch.no_grad():
-        with _keep_logits:
-            y_pred = model(x, training=False)
-        loss = _loss(model, x, y, y_pred, weight, False)
+        if model._jit is not None and model._checked:
+            y_pred, masks, loss = model._jit("test", _forward, (model, x, y, weight), [])
+            attach_mask(y_pred, masks)
+        else:
+            y_pred, _, loss = _forward(model, x, y, weight)
         return _track(model, x, y, y_pred, weight, loss)
+
+
+def _forward(model: Any, x: Any, y: Any, weight: Any) -> tuple[Any, Any, torch.Tensor]:
+    """Outputs, their masks and the loss in inference mode."""
+    with _keep_logits:
+        y_pred = model(x, training=False)
+    return y_pred, mask_of(y_pred), _loss(model, x, y, y_pred, weight, False)
 
 
 def predict(model: Any, data: Any) -> Any:
@@ -141,6 +184,8 @@ def _refuse_nan(model: Any, loss: torch.Tensor) -> None:
 
 def _track(model: Any, x: Any, y: Any, y_pred: Any, weight: Any, loss: torch.Tensor) -> Any:
     objective = model._objective
+    if objective.untracked:
+        objective.track()
     with torch.no_grad():
         model._loss_tracker.update_state(loss.detach(), sample_weight=batch_size_of(x))
         if model._own_compute_metrics:

@@ -85,10 +85,10 @@ CASES: dict[str, tuple[Callable[[], Any], type[NnkitError], str]] = {
     "metrics no list": (lambda: fit(metrics="accuracy"), ArgumentError, "must be a list or dict"),
     "kinds": (lambda: fit(loss=3), ArgumentError, "Cannot use 3 as a loss"),
     "weight": (lambda: fit(loss_weights="a"), ArgumentError, "loss_weights must be numbers"),
-    "jit": (
-        lambda: make_classifier().compile(jit_compile=True),
+    "steps_per_execution": (
+        lambda: make_classifier().compile(steps_per_execution=0),
         ArgumentError,
-        "torch.compile(model)",
+        "steps_per_execution must be an int of at least 1",
     ),
     # targets
     "no y": (lambda: fit(y=None), DataError, "fit was given x but no y"),
