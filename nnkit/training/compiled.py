@@ -159,7 +159,7 @@ class Compiled:
             objective.compiled_metrics.update(
                 objective.targets(y, y_pred),
                 objective.flat(y_pred),
-                objective.weights(sample_weight),
+                objective.weights(sample_weight, y_pred),
             )
         return self.get_metrics_result()
 

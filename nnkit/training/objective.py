@@ -13,47 +13,15 @@ from nnkit import losses as losses_module
 from nnkit import metrics as metrics_module
 from nnkit.errors import ArgumentError, DataError
 from nnkit.metrics import Mean, Metric
+from nnkit.training.nesting import align, free_name, is_nested, path_names, spread
 from nnkit.tree import flatten
 
-__all__ = ["Metrics", "Objective", "align", "batch_size_of"]
+__all__ = ["Metrics", "Objective", "batch_size_of"]
 
 
 def batch_size_of(tree: Any) -> int:
     """Samples in a batch: the first size of its first tensor."""
     return int(flatten(tree)[0].shape[0])
-
-
-def align(what: str, value: Any, names: Sequence[str], *, one_for_all: bool = False) -> list[Any]:
-    """One entry for each output.
-
-    Args:
-        what: a word for messages, "loss".
-        value: a list or tuple by position, a dict by name, or a single entry.
-        names: of the outputs.
-        one_for_all: whether a single entry serves every output.
-
-    Raises: ArgumentError for unknown names or another number of entries.
-    """
-    if isinstance(value, dict):
-        unknown = [key for key in value if key not in names]
-        if unknown:
-            raise ArgumentError(
-                f"{what} names the output {unknown[0]!r}, but the outputs are: {', '.join(names)}."
-            )
-        return [value.get(name) for name in names]
-    if isinstance(value, (list, tuple)) and (len(names) > 1 or len(value) == 1):
-        if len(value) != len(names):
-            raise ArgumentError(
-                f"{what} has {len(value)} entries, but the model has {len(names)} outputs: "
-                f"{', '.join(names)}. Give one entry an output (None for none)."
-            )
-        return list(value)
-    if len(names) > 1 and not one_for_all and value is not None:
-        raise ArgumentError(
-            f"{what} is one entry, but the model has {len(names)} outputs: {', '.join(names)}. "
-            f"Give a list in this order or a dict with these names."
-        )
-    return [value] * len(names)
 
 
 class Metrics(Metric):
@@ -76,12 +44,23 @@ class Metrics(Metric):
         """All of them, flat."""
         return [m for each in self._by_output for kind in each for m in kind]
 
-    def build(self, targets: list[Any], outputs: list[Any], names: Sequence[str]) -> None:
-        """Choose the metric objects, now that the shapes of targets and outputs are known."""
+    def build(
+        self, targets: list[Any], outputs: list[Any], names: Sequence[str], nesting: Any = None
+    ) -> None:
+        """Choose the metric objects, now that the shapes of targets and outputs are known.
+
+        Args:
+            targets, outputs: of a batch, flat.
+            names: of the outputs.
+            nesting: the outputs as the model gives them, if they are nested.
+        """
         columns = []
         for what, asked in zip(("metrics", "weighted_metrics"), self._asked, strict=True):
-            per_output = [asked] if len(names) == 1 else align(what, asked, names)
-            if len(names) == 1 and isinstance(asked, dict):
+            if nesting is not None:
+                per_output = spread(what, asked, nesting)
+            elif len(names) == 1 and not isinstance(asked, dict):
+                per_output = [asked]
+            else:
                 per_output = align(what, asked, names)
             columns.append(
                 [
@@ -102,7 +81,7 @@ class Metrics(Metric):
                     name = f"{prefix}{metric.name}"
                     if weighted and name in self._logged:
                         name = f"{prefix}weighted_{metric.name}"
-                    self._logged[_free(name, self._logged)] = metric
+                    self._logged[free_name(name, self._logged)] = metric
 
     def update(self, targets: list[Any], outputs: list[Any], weights: list[Any]) -> None:
         """Take in a batch: one entry an output in each list."""
@@ -153,6 +132,7 @@ class Objective:
         self.trackers: list[Mean | None] = []
         self.untracked: list[tuple[int, torch.Tensor, int]] = []
         self.names: list[str] = []
+        self.nested = False
         self.compiled_metrics = Metrics(metrics, weighted_metrics)
         # Names are looked up at once, so that a typing error shows at compile.
         for entry in filter(_known_at_once, flatten(loss)):
@@ -167,13 +147,15 @@ class Objective:
     def prepare(self, y: Any, y_pred: Any, names: list[str] | None) -> None:
         """Pair losses, metrics, targets and outputs, at the first batch."""
         outputs = flatten(y_pred)
-        if isinstance(y_pred, dict):
+        if isinstance(y_pred, dict) and not is_nested(y_pred):
             names = names if names and set(names) == set(y_pred) else sorted(y_pred)
         elif not names or len(names) != len(outputs):
             names = _numbered(len(outputs))
-        self.names = [_free(name, names[:i]) for i, name in enumerate(names)]
+        self.names = [free_name(name, names[:i]) for i, name in enumerate(names)]
+        self.nested = is_nested(y_pred)
+        logged = path_names(y_pred, self.names) if self.nested else self.names
         if self.has_loss:
-            asked = align("loss", self.asked, self.names, one_for_all=True)
+            asked = self._each("loss", self.asked, y_pred, one_for_all=True)
             self.losses = asked  # where `targets` looks for which outputs need some
             targets = asked if y is None else self.targets(y, y_pred)
             self.losses = [
@@ -182,24 +164,32 @@ class Objective:
                     asked, targets, self.flat(y_pred), self.names, strict=True
                 )
             ]
-            self.factors = align("loss_weights", self.asked_weights, self.names)
+            self.factors = self._each("loss_weights", self.asked_weights, y_pred)
             several = sum(loss is not None for loss in self.losses) > 1
             self.trackers = [
                 Mean(name=f"{name}_loss") if several and loss is not None else None
-                for name, loss in zip(self.names, self.losses, strict=True)
+                for name, loss in zip(logged, self.losses, strict=True)
             ]
         else:
             nothing = [None] * len(self.names)
             self.losses, self.factors, self.trackers = nothing, [*nothing], [*nothing]
         if self.has_metrics and y is not None and not self.compiled_metrics.built:
-            self.compiled_metrics.build(self.targets(y, y_pred), self.flat(y_pred), self.names)
+            nesting = y_pred if self.nested else None
+            self.compiled_metrics.build(
+                self.targets(y, y_pred), self.flat(y_pred), self.names, nesting
+            )
         self.ready = True
+
+    def _each(self, what: str, value: Any, y_pred: Any, one_for_all: bool = False) -> list[Any]:
+        if self.nested:
+            return spread(what, value, y_pred)
+        return align(what, value, self.names, one_for_all=one_for_all)
 
     def flat(self, y_pred: Any) -> list[Any]:
         """The outputs in the order of `names`."""
         if isinstance(y_pred, torch.Tensor):
             return [y_pred]
-        if isinstance(y_pred, dict):
+        if isinstance(y_pred, dict) and not self.nested:
             return [y_pred[name] for name in self.names]
         return flatten(y_pred)
 
@@ -210,7 +200,7 @@ class Objective:
         """
         if isinstance(y, torch.Tensor) and len(self.names) == 1:
             return [y]
-        if isinstance(y, dict):
+        if isinstance(y, dict) and not self.nested:
             return align("y", y, self.names)
         values = [y] if isinstance(y, torch.Tensor) else flatten(y)
         if len(values) == len(self.names):
@@ -224,19 +214,26 @@ class Objective:
             f"{', '.join(self.names)}. Give one array an output."
         )
 
-    def weights(self, sample_weight: Any) -> list[Any]:
+    def weights(self, sample_weight: Any, y_pred: Any) -> list[Any]:
         """The sample weights of each output: one array serves them all."""
-        return align("sample_weight", sample_weight, self.names, one_for_all=True)
+        return self._each("sample_weight", sample_weight, y_pred, one_for_all=True)
 
     def loss(self, y: Any, y_pred: Any, sample_weight: Any) -> torch.Tensor | None:
         """The weighted sum of the outputs' losses; `track` takes them in one by one."""
         if isinstance(y_pred, torch.Tensor) and self.factors[0] is None:
             one = self.losses[0]
-            return None if one is None else one(y, y_pred, sample_weight)
+            if one is None:
+                return None
+            if not isinstance(y, torch.Tensor):
+                y, sample_weight = (
+                    self.targets(y, y_pred)[0],
+                    self.weights(sample_weight, y_pred)[0],
+                )
+            return one(y, y_pred, sample_weight)
         total = None
         outputs, targets = self.flat(y_pred), self.targets(y, y_pred)
         for i, (one, target, output, weight) in enumerate(
-            zip(self.losses, targets, outputs, self.weights(sample_weight), strict=True)
+            zip(self.losses, targets, outputs, self.weights(sample_weight, y_pred), strict=True)
         ):
             if one is None:
                 continue
@@ -306,12 +303,3 @@ def _factor(value: Any) -> None:
 
 def _numbered(count: int) -> list[str]:
     return [f"output_{i}" for i in range(count)]
-
-
-def _free(name: str, taken: Any) -> str:
-    number = 1
-    free = name
-    while free in taken:
-        free = f"{name}_{number}"
-        number += 1
-    return free

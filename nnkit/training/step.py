@@ -194,6 +194,6 @@ def _track(model: Any, x: Any, y: Any, y_pred: Any, weight: Any, loss: torch.Ten
             objective.compiled_metrics.update(
                 objective.targets(y, y_pred),
                 objective.flat(y_pred),
-                objective.weights(weight),
+                objective.weights(weight, y_pred),
             )
     return None

@@ -51,7 +51,8 @@ def test_softmax_keeps_its_logits_for_the_loss() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
 def test_softmax_mask_in_other_dtypes(dtype: torch.dtype) -> None:
-    result = Softmax()(torch.tensor([[1.0, 1.0, 50.0]], dtype=dtype), mask=torch.tensor([1, 1, 0]))
+    x = torch.tensor([[1.0, 1.0, 50.0]])
+    result = Softmax(dtype=dtype)(x, mask=torch.tensor([1, 1, 0]))
     assert result.dtype == dtype
     assert result.tolist() == [[0.5, 0.5, 0]]
 

@@ -32,7 +32,8 @@ TORCH = {"Average": "adaptive_avg_pool", "Max": "adaptive_max_pool"}
 @pytest.mark.parametrize("kind", TORCH)
 def test_equals_torch(kind: str, rank: int, size: Any, data_format: str) -> None:
     size = size if isinstance(size, int) else size[:rank]
-    layer = getattr(adaptive_pooling, f"Adaptive{kind}Pooling{rank}D")(size, data_format)
+    made = getattr(adaptive_pooling, f"Adaptive{kind}Pooling{rank}D")
+    layer = made(size, data_format, dtype="float64")
     first = data_format == "channels_first"
     x = torch.randn(SHAPES[rank], dtype=torch.float64)
     theirs = x.movedim(-1, 1).contiguous().requires_grad_()

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from nnkit import losses, metrics, optimizers
+from nnkit.callbacks import Callback
 from nnkit.layers.core import Dense
 from nnkit.layers.embedding import Embedding
 from nnkit.layers.input import Input
@@ -197,3 +198,41 @@ def test_loss_weights_of_one_output(data: Data) -> None:
         model.compile("sgd", SPARSE, factor)
         values.append(model.evaluate(data.x, data.labels, verbose=0))
     assert values[1] == values[2] == pytest.approx(values[0] / 4)
+
+
+def test_steps_per_execution_groups_the_batch_hooks(data: Data) -> None:
+    """Hooks are called with the numbers of a group's first and last batch; the updates stay."""
+    seen: list[Any] = []
+
+    class Watch(Callback):
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            seen.append(("begin", batch))
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append(("end", batch, sorted(logs)))
+
+        def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append(("test", batch))
+
+        def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append(("predict", batch, len(logs["outputs"])))
+
+    model, twin = make_classifier(), make_classifier()
+    twin.set_weights(model.get_weights())
+    twin.compile("adam", SPARSE)
+    model.compile("adam", SPARSE, steps_per_execution=2)
+    arguments = {"batch_size": 10, "shuffle": False, "verbose": 0}
+    expected = twin.fit(data.x, data.labels, **arguments).history
+    found = model.fit(data.x, data.labels, **arguments, callbacks=[Watch()]).history
+    assert found == expected
+    assert seen == [
+        ("begin", 0), ("end", 1, ["loss"]), ("begin", 2), ("end", 3, ["loss"]),
+        ("begin", 4), ("end", 5, ["loss"]),
+    ]  # fmt: skip
+    seen.clear()
+    model.evaluate(data.x, data.labels, 20, verbose=0, callbacks=[Watch()])
+    outputs = model.predict(data.x, 10, verbose=0, callbacks=[Watch()])
+    np.testing.assert_array_equal(outputs, model.predict(data.x, 10, verbose=0))
+    assert seen == [
+        ("test", 1), ("test", 3), ("predict", 1, 20), ("predict", 3, 20), ("predict", 5, 10),
+    ]  # fmt: skip

@@ -70,11 +70,11 @@ def fitted(make: Callable[[], Any], x: Any, y: Any, jit: bool, **settings: Any) 
     ("make", "settings"),
     [
         (make_classifier, {"weighted_metrics": ["accuracy"], "metrics": None}),
-        (make_classifier, {"optimizer": torch.optim.Adam}),
+        pytest.param(make_classifier, {"optimizer": torch.optim.Adam}, marks=pytest.mark.slow),
         (make_classifier, {"optimizer": optimizers.SGD(0.1, clipnorm=1.0, use_ema=True)}),
         (convnet, {}),
-        (mixed, {}),
-        (masked, {"loss": "mse", "metrics": ["mae"]}),
+        pytest.param(mixed, {}, marks=pytest.mark.slow),
+        pytest.param(masked, {"loss": "mse", "metrics": ["mae"]}, marks=pytest.mark.slow),
         (make_two_outputs, {"loss": [SPARSE, "mse"], "metrics": [["accuracy"], ["mae"]]}),
     ],
 )
