@@ -43,7 +43,8 @@ class LossWatch:
         self._batch = -1
         self._kept_at = (0, 0)
         self._waiting: list[Tensor] = []
-        self._tensors: list[Tensor] | None = None
+        self._trained: list[Tensor] = []
+        self._tensors: list[Tensor] = []
         self._copies: list[Tensor] = []
         self._due = 0.0
 
@@ -100,13 +101,13 @@ class LossWatch:
 
     def _keep(self) -> None:
         """Copy the weights, if they are finite."""
-        if self._tensors is None:
-            model = self._model
-            tensors = [p.detach() for p in model.parameters() if p.is_floating_point()]
-            tensors += [b for b in model.buffers() if b.is_floating_point() and _finite([b])]
-            if not tensors:
-                return
-            self._tensors = tensors
+        # What does not change cannot be spoilt, and a frozen base may be most of the memory.
+        trained = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
+        if [*map(id, trained)] != [*map(id, self._trained)] or not self._tensors:
+            buffers = [b for b in self._model.buffers() if b.is_floating_point() and _finite([b])]
+            self._trained = trained
+            self._tensors = [*(parameter.detach() for parameter in trained), *buffers]
+            self._copies = []
         if not _finite(self._tensors):
             return
         with torch.no_grad():
@@ -139,7 +140,7 @@ class LossWatch:
         parameters = [p.detach() for p in model.parameters() if p.is_floating_point()]
         spoilt = not _finite(parameters)
         with torch.no_grad():
-            for copy, tensor in zip(self._copies, self._tensors or (), strict=False):
+            for copy, tensor in zip(self._copies, self._tensors, strict=False):
                 if spoilt or not _finite([tensor]):
                     tensor.copy_(copy)
         if spoilt:

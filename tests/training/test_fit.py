@@ -392,3 +392,17 @@ def test_memory_does_not_grow(data: Data) -> None:
 
 def count_tensors() -> int:
     return sum(issubclass(type(item), torch.Tensor) for item in gc.get_objects())
+
+
+def test_the_copy_of_finite_weights_leaves_out_what_is_frozen(data: Data) -> None:
+    model = make_classifier()
+    model.layers[0].trainable = False
+    frozen = {p.data_ptr() for p in model.layers[0].parameters()}
+    watch = LossWatch(model)
+    watch.see(torch.tensor(1.0))
+    kept = {tensor.data_ptr() for tensor in watch._tensors}
+    assert kept == {p.data_ptr() for p in model.parameters()} - frozen
+    model.layers[0].trainable = True
+    watch._due = 0.0
+    watch.see(torch.tensor(1.0))
+    assert {t.data_ptr() for t in watch._tensors} == {p.data_ptr() for p in model.parameters()}
