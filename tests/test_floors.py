@@ -36,7 +36,8 @@ FLOORS: list[set[str]] = [
     {"layers", "losses", "metrics", "optimizers", "data", "callbacks", "ops"},
     {"training", "summary", "saving"},
     {"models"},
-    {"applications", "transfer", "datasets", "utils", "backend", "testing", "mixed_precision"},
+    {"applications", "transfer", "datasets", "utils", "backend", "testing"}
+    | {"mixed_precision", "preprocessing"},
     {"compat", "cli", "__main__"},
 ]
 TOP = len(FLOORS)  # nnkit/__init__.py, the face
@@ -61,6 +62,7 @@ SIDEWAYS = {
     ("datasets", "utils"),
     ("cli", "compat"),
     ("__main__", "cli"),
+    ("preprocessing", "utils"),
     ("applications", "utils"),
 }
 

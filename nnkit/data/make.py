@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,10 @@ def kind_of(x: Any) -> str:
         return "dataset"
     if x is None or isinstance(x, (list, tuple, dict, str, bytes)):
         return "arrays"
-    if hasattr(x, "__next__"):
-        return "iterator"
     if is_py_dataset(x):
         return "py_dataset"
+    if hasattr(x, "__next__"):
+        return "iterator"
     if any(hasattr(x, name) for name in ("shape", "__array__", "to_numpy")):
         return "arrays"
     return "iterable" if hasattr(x, "__iter__") else "arrays"
@@ -153,9 +154,10 @@ def _check_stream(
                 f"Let the {what} give (x, y) or (x, y, sample_weight)."
             )
     if kind != "dataset" and batch_size is not None:
-        raise ArgumentError(
-            f"{name}: batch_size={batch_size} cannot be given along with a {what}, which makes "
-            f"its own batches. Set the batch size there."
+        warnings.warn(
+            f"{name}: batch_size={batch_size} has no effect on a {what}, which makes its own "
+            f"batches. Set the batch size there.",
+            stacklevel=4,
         )
     if shuffle == "batch":
         raise ArgumentError(f"{name}: shuffle='batch' works with arrays, not with a {what}.")

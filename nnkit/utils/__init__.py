@@ -7,15 +7,29 @@ from nnkit.data.py_dataset import PyDataset
 from nnkit.data.py_dataset import PyDataset as Sequence
 from nnkit.random import set_random_seed
 from nnkit.utils.download import get_file
+from nnkit.utils.image_dataset import image_dataset_from_directory
+from nnkit.utils.images import array_to_img, img_to_array, load_img, save_img
 from nnkit.utils.numeric import normalize, to_categorical
+from nnkit.utils.sequences import pad_sequences, timeseries_dataset_from_array
+from nnkit.utils.splitting import split_dataset
+from nnkit.utils.text_dataset import text_dataset_from_directory
 
 __all__ = [
     "PyDataset",
     "Sequence",
+    "array_to_img",
     "get_file",
+    "image_dataset_from_directory",
+    "img_to_array",
+    "load_img",
     "normalize",
     "pack_x_y_sample_weight",
+    "pad_sequences",
+    "save_img",
     "set_random_seed",
+    "split_dataset",
+    "text_dataset_from_directory",
+    "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]

@@ -258,13 +258,10 @@ LOADER = DataLoader(Squares())
 @pytest.mark.parametrize(
     ("x", "options", "message"),
     [
-        (LOADER, {"batch_size": 8}, "batch_size=8 cannot be given along with a DataLoader"),
         (LOADER, {"shuffle": "batch"}, "shuffle='batch' works with arrays, not with a DataLoader"),
         (LOADER, {"y": np.ones(5)}, "y cannot be given along with a DataLoader"),
         (LOADER, {"sample_weight": np.ones(5)}, "sample_weight cannot be given along with a Data"),
         (count_up(), {"y": np.ones(5)}, "y cannot be given along with a generator"),
-        (count_up(), {"batch_size": 4}, "batch_size=4 cannot be given along with a generator"),
-        (Numbered(), {"batch_size": 4}, "batch_size=4 cannot be given along with a Numbered"),
         (Squares(), {"y": np.ones(5)}, "y cannot be given along with a Squares"),
         (Endless(), {}, r"Endless has no end \(num_batches is None\)"),
     ],
@@ -272,6 +269,14 @@ LOADER = DataLoader(Squares())
 def test_unfit_arguments(x: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         make_batches(x, **options)
+
+
+@pytest.mark.parametrize("x", [LOADER, count_up(), Numbered()])
+def test_a_batch_size_for_what_has_its_own(x: Any) -> None:
+    with pytest.warns(
+        UserWarning, match=f"fit: batch_size=8 has no effect on a {type(x).__name__}"
+    ):
+        make_batches(x, batch_size=8)
 
 
 @pytest.mark.parametrize(

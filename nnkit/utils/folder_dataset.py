@@ -1,0 +1,172 @@
+"""The files of a folder, read by a DataLoader: what the *_from_directory functions give."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
+
+from nnkit.data.pipeline import Pipeline
+from nnkit.data.workers import watched
+from nnkit.errors import ArgumentError, DataError
+from nnkit.utils.folders import check_labels, index_folder, labels_as, part_of
+
+__all__ = ["FolderDataset", "Part", "folder_parts"]
+
+
+class Part(NamedTuple):
+    """The files of one dataset.
+
+    Attributes:
+        paths: of the files.
+        labels: as a model wants them; None for none.
+        class_names: in the order of their numbers; None without labels.
+        shuffle: whether each pass has an order of its own.
+        seed: of these orders; None for torch's random state.
+    """
+
+    paths: list[str]
+    labels: torch.Tensor | None
+    class_names: list[str] | None
+    shuffle: bool
+    seed: int | None
+
+
+def folder_parts(
+    directory: Any,
+    labels: Any,
+    label_mode: str | None,
+    class_names: Any,
+    formats: tuple[str, ...],
+    *,
+    shuffle: bool,
+    seed: int | None,
+    validation_split: float | None,
+    subset: str | None,
+    follow_links: bool,
+    verbose: bool,
+) -> list[Part]:
+    """The files of a folder as one part, or as the two of subset="both".
+
+    Args: as for image_dataset_from_directory; formats are the endings of the files' names.
+    """
+    split = (validation_split, subset)
+    labels = check_labels(labels, label_mode, class_names, split, shuffle, seed)
+    index = index_folder(
+        directory, labels, formats, class_names=class_names, shuffle=shuffle, seed=seed,
+        follow_links=follow_links, verbose=verbose,
+    )  # fmt: skip
+    targets = labels_as(index, label_mode)
+    parts = []
+    for which in ("training", "validation") if subset == "both" else (subset,):
+        files = part_of(len(index.paths), validation_split, which, verbose)
+        mixed = shuffle and not (subset == "both" and which == "validation")
+        labels = None if targets is None else targets[files]
+        parts.append(Part(index.paths[files], labels, index.class_names, mixed, seed))
+    return parts
+
+
+class FolderDataset(Pipeline):
+    """Batches of a folder's files.
+
+    Args:
+        samples: the files as a torch Dataset, in the order of the part's paths.
+        part: the files with their labels.
+        batch_size: files; None gives them one by one.
+        num_workers, pin_memory: as torch's DataLoader has them.
+        skip: leave out files whose reading raises DataError, and note them in `skipped`.
+
+    Attributes:
+        class_names: in the order of their numbers; None without labels.
+        file_paths: of the files, in the order before any mixing of a pass.
+        loader: the DataLoader that reads them.
+        skipped: {path: what was wrong}, as far as the files were read.
+    """
+
+    class_names: list[str] | None
+    file_paths: list[str]
+
+    def __init__(
+        self,
+        samples: Dataset[Any],
+        part: Part,
+        *,
+        batch_size: int | None,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+        skip: bool = False,
+    ) -> None:
+        if batch_size is not None and batch_size < 1:
+            raise ArgumentError(f"batch_size expects a whole number >= 1 or None: {batch_size!r}.")
+        labelled: Any = _Labelled(samples, part.labels, part.paths if skip else None)
+        sampler = None
+        if part.shuffle:
+            generator = None if part.seed is None else torch.Generator().manual_seed(part.seed)
+            sampler = RandomSampler(labelled, generator=generator)
+        self.loader: DataLoader[Any] = DataLoader(
+            labelled,
+            batch_size=batch_size,
+            sampler=sampler,
+            num_workers=num_workers,
+            pin_memory=pin_memory,
+            collate_fn=_collate if batch_size is not None else _as_it_is,
+        )
+        self.skipped: dict[str, str] = {}
+        super().__init__(
+            self._pass, len(self.loader), class_names=part.class_names, file_paths=part.paths
+        )
+
+    def _pass(self) -> Iterator[Any]:
+        for batch, bad in watched(self.loader, "The folder"):
+            for path, reason in bad:
+                if path not in self.skipped:
+                    self.skipped[path] = reason
+                    warnings.warn(f"Left out, {len(self.skipped)} so far: {reason}", stacklevel=2)
+            if batch is not None:
+                yield batch
+
+
+class _Bad(NamedTuple):
+    path: str
+    reason: str
+
+
+class _Labelled(Dataset[Any]):
+    """Samples with their labels; a `_Bad` for one that cannot be read, where paths are given."""
+
+    def __init__(self, samples: Any, labels: torch.Tensor | None, paths: list[str] | None) -> None:
+        self.samples, self.labels, self.paths = samples, labels, paths
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            sample = self.samples[index]
+        except DataError as exc:
+            if self.paths is None:
+                raise
+            return _Bad(self.paths[index], str(exc))
+        return sample if self.labels is None else (sample, self.labels[index])
+
+
+def _collate(samples: list[Any]) -> tuple[Any, list[_Bad]]:
+    bad = [sample for sample in samples if isinstance(sample, _Bad)]
+    good = [sample for sample in samples if not isinstance(sample, _Bad)]
+    return (_stack(good) if good else None), bad
+
+
+def _stack(samples: Sequence[Any]) -> Any:
+    if isinstance(samples[0], tuple):
+        return tuple(map(_stack, zip(*samples, strict=True)))
+    if isinstance(samples[0], str):
+        return np.array(samples, dtype=object)
+    return default_collate(list(samples))
+
+
+def _as_it_is(sample: Any) -> tuple[Any, list[_Bad]]:
+    return (None, [sample]) if isinstance(sample, _Bad) else (sample, [])
