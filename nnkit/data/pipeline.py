@@ -33,6 +33,7 @@ class Pipeline:
         self._start = start
         self._length = length
         self._about = about
+        self._made_of: tuple[Any, ...] = ()
         self.__dict__.update(about)
 
     def __iter__(self) -> Iterator[Any]:
@@ -50,8 +51,11 @@ class Pipeline:
         """The number of elements; -2 when unknown, as in tf.data."""
         return -2 if self._length is None else self._length
 
-    def _of(self, start: Callable[[], Iterator[Any]], length: int | None) -> Pipeline:
-        return Pipeline(start, length, **self._about)
+    def _of(self, start: Callable[[], Iterator[Any]], length: int | None, *more: Any) -> Pipeline:
+        made = Pipeline(start, length, **self._about)
+        # Where a training that is gone on with looks for random generators.
+        made._made_of = (self, *more)
+        return made
 
     # -- each element --------------------------------------------------------------------------
 
@@ -106,7 +110,7 @@ class Pipeline:
         """These elements, then those of another Pipeline."""
         known = self._length is not None and dataset._length is not None
         length = len(self) + len(dataset) if known else None
-        return self._of(lambda: itertools.chain(self, dataset), length)
+        return self._of(lambda: itertools.chain(self, dataset), length, dataset)
 
     def shuffle(
         self,
@@ -130,7 +134,7 @@ class Pipeline:
             order = random.Random(source.getrandbits(64) if reshuffle_each_iteration else fixed)
             return _mixed(iter(self), buffer_size, order)
 
-        return self._of(start, self._length)
+        return self._of(start, self._length, source)
 
     # -- batches -------------------------------------------------------------------------------
 

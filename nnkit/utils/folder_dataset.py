@@ -121,13 +121,17 @@ class FolderDataset(Pipeline):
         )
 
     def _pass(self) -> Iterator[Any]:
+        before = len(self.skipped)
         for batch, bad in watched(self.loader, "The folder"):
-            for path, reason in bad:
-                if path not in self.skipped:
-                    self.skipped[path] = reason
-                    warnings.warn(f"Left out, {len(self.skipped)} so far: {reason}", stacklevel=2)
+            self.skipped.update(bad)
             if batch is not None:
                 yield batch
+        if len(self.skipped) > before:
+            warnings.warn(
+                f"Left out {len(self.skipped)} of {len(self.file_paths)} files, which `skipped` "
+                f"lists: {next(iter(self.skipped.values()))}",
+                stacklevel=2,
+            )
 
 
 class _Bad(NamedTuple):

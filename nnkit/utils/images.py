@@ -73,8 +73,10 @@ def open_picture(source: Any, color_mode: str, eight_bit: bool = True) -> Any:
     except Exception as exc:
         # Pillow's readers raise nearly everything on damaged files.
         size = os.path.getsize(source) if isinstance(source, (str, bytes, os.PathLike)) else None
-        what = "is empty" if size == 0 else "cannot be read as a picture"
-        raise DataError(f"{_name(source)} {what}: {exc or type(exc).__name__}") from exc
+        what = f"cannot be read as a picture: {exc or type(exc).__name__}."
+        if isinstance(exc, importlib.import_module("PIL").UnidentifiedImageError):
+            what = "is empty." if size == 0 else "is no picture, or of an unknown format."
+        raise DataError(f"{_name(source)} {what}") from exc
 
 
 def _opened(source: Any) -> Any:

@@ -107,7 +107,7 @@ class DataFrameIterator(FileIterator):
                 f"class_mode={self.class_mode!r} expects class names as text in the column "
                 f"y_col={y_col!r}. For numbers use .astype(str), or class_mode='raw'."
             )
-        if weight_col and not np.issubdtype(frame[weight_col].dtype, np.number):
+        if weight_col and frame[weight_col].dtype.kind not in "iuf":
             raise DataError(f"The column weight_col={weight_col!r} must hold numbers.")
 
     def _with_files(self, frame: Any, x_col: str) -> Any:
