@@ -14,6 +14,9 @@ from nnkit.callbacks.model_checkpoint import ModelCheckpoint
 from nnkit.callbacks.monitor import Monitor
 from nnkit.callbacks.progress import ProgbarLogger
 from nnkit.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
+from nnkit.callbacks.remote_monitor import RemoteMonitor
+from nnkit.callbacks.swap_ema_weights import SwapEMAWeights
+from nnkit.callbacks.tensorboard import TensorBoard
 from nnkit.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
@@ -30,5 +33,8 @@ __all__ = [
     "Monitor",
     "ProgbarLogger",
     "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "SwapEMAWeights",
+    "TensorBoard",
     "TerminateOnNaN",
 ]

@@ -87,7 +87,7 @@ class BackupAndRestore(Callback):
 
     def _uses(self, hook: str) -> bool:
         if hook == "on_train_batch_end" and type(self) is BackupAndRestore:
-            return self.save_seconds is not None or isinstance(self.save_freq, int)
+            return self.save_seconds is not None or self._counts()
         return super()._uses(hook)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -99,6 +99,7 @@ class BackupAndRestore(Callback):
         self._last_batch = batch
         if self._is_due():
             self._save(self._epoch, batch + 1, logs)
+            self._unsaved = 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self.save_freq is not False:
@@ -109,12 +110,14 @@ class BackupAndRestore(Callback):
             self._run.delete()
 
     def _is_due(self) -> bool:
-        counts = isinstance(self.save_freq, int) and self.save_freq is not False
-        if counts and self._unsaved >= int(self.save_freq):
+        if self._counts() and self._unsaved >= int(self.save_freq):
             return True
         return self.save_seconds is not None and monotonic() - self._saved_at >= self.save_seconds
+
+    def _counts(self) -> bool:
+        return isinstance(self.save_freq, int) and self.save_freq is not False
 
     def _save(self, epoch: int, steps: int, logs: dict[str, Any] | None) -> None:
         if self._run is not None:
             self._run.save(epoch, steps, logs)
-            self._unsaved, self._saved_at = 0, monotonic()
+            self._saved_at = monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,6 +42,7 @@ class CSVLogger(Callback):
         self.keys: list[str] | None = None
         self._file: IO[str] | None = None
         self._header: list[str] = []
+        self._end = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.close()
@@ -51,12 +53,14 @@ class CSVLogger(Callback):
         if self.append and path.exists():
             with path.open(newline="") as file:
                 self._header = next(csv.reader(file, delimiter=self.sep), [])
-        self._file = path.open("a" if self.append else "w", newline="")
+        self._file = path.open("r+" if path.exists() else "w", newline="")
+        self._end = path.stat().st_size if self.append else 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._file is None:
             return
         logs = logs or {}
+        self._go_to_the_end()
         writer = csv.writer(self._file, delimiter=self.sep)
         if self.keys is None:
             self.keys = sorted(logs)
@@ -65,15 +69,33 @@ class CSVLogger(Callback):
             self._start_table(writer, ["epoch", *self.keys])
         writer.writerow([epoch, *(_cell(logs.get(name, "NA")) for name in self.keys)])
         self._file.flush()
+        self._end = os.path.getsize(self.filename)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._go_to_the_end()
         self.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a training that is gone on with needs: the columns, and where the rows end."""
+        return {"keys": self.keys, "header": self._header, "end": self._end}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on in the file; rows that came after this state was taken will come again."""
+        if self._file is not None and os.path.getsize(self.filename) >= state["end"]:
+            self.keys, self._header, self._end = state["keys"], state["header"], state["end"]
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _go_to_the_end(self) -> None:
+        """Take off what an earlier run left behind the rows that stay."""
+        if self._file is not None and self._file.seekable():
+            self._file.seek(self._end)
+            with suppress(OSError):  # a device has no end
+                self._file.truncate()
 
     def _start_table(self, writer: Any, columns: list[str]) -> None:
         if not self._header:

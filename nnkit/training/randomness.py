@@ -14,7 +14,7 @@ from nnkit.errors import FileError
 from nnkit.random import SeedGenerator
 from nnkit.training.plain import from_plain, to_plain
 
-__all__ = ["find_generators", "random_state", "set_random_state"]
+__all__ = ["find_generators", "random_state", "set_random_state", "set_state", "state_of"]
 
 _GENERATORS = (
     SeedGenerator,
@@ -34,10 +34,15 @@ _DEEPEST = 12
 _LONGEST = 10_000
 
 
-def find_generators(owners: Iterable[Any]) -> list[Any]:
-    """The generators that these objects hold, themselves or in their attributes, each once."""
+def find_generators(owners: Iterable[Any], known: Iterable[Any] = ()) -> list[Any]:
+    """The generators that these objects hold, themselves or in their attributes, each once.
+
+    Args:
+        owners: models, data sets, callbacks.
+        known: objects whose insides are left out.
+    """
     found: list[Any] = []
-    seen: set[int] = set()
+    seen = set(map(id, known))
 
     def search(value: Any, depth: int) -> None:
         if isinstance(value, _LEAVES) or id(value) in seen or depth > _DEEPEST:
@@ -62,6 +67,34 @@ def find_generators(owners: Iterable[Any]) -> list[Any]:
     return found
 
 
+def state_of(generator: Any) -> tuple[str, Any]:
+    """The kind and the state of a generator, as plain data."""
+    kind = type(generator).__name__
+    if isinstance(generator, SeedGenerator):  # `state` would draw a start
+        return kind, (generator._start, generator._count)
+    if isinstance(generator, torch.Generator):
+        return kind, generator.get_state()
+    if isinstance(generator, np.random.Generator):
+        return kind, to_plain(dict(generator.bit_generator.state))
+    if isinstance(generator, np.random.RandomState):
+        return kind, to_plain(tuple(generator.get_state()))
+    return kind, generator.getstate()
+
+
+def set_state(generator: Any, value: Any) -> None:
+    """Put back a state that `state_of` gave."""
+    if isinstance(generator, SeedGenerator):
+        generator._start, generator._count = value
+    elif isinstance(generator, torch.Generator):
+        generator.set_state(value)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = from_plain(value)
+    elif isinstance(generator, np.random.RandomState):
+        generator.set_state(from_plain(value))
+    else:
+        generator.setstate(value)
+
+
 def random_state(owners: Iterable[Any] = ()) -> dict[str, Any]:
     """The state of the global generators and of those that the owners hold, as plain data."""
     name, words, *rest = np.random.get_state()
@@ -69,7 +102,7 @@ def random_state(owners: Iterable[Any] = ()) -> dict[str, Any]:
         "torch": torch.get_rng_state(),
         "numpy": to_plain((name, words, *rest)),
         "python": random.getstate(),
-        "own": [_state_of(each) for each in find_generators(owners)],
+        "own": [state_of(each) for each in find_generators(owners)],
     }
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         state["cuda"] = [each.cpu() for each in torch.cuda.get_rng_state_all()]
@@ -96,34 +129,8 @@ def set_random_state(state: dict[str, Any], owners: Iterable[Any] = ()) -> None:
     np.random.set_state(from_plain(state["numpy"]))
     random.setstate(state["python"])
     for generator, (_, value) in zip(generators, state["own"], strict=True):
-        _set_state(generator, value)
+        set_state(generator, value)
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"][: torch.cuda.device_count()])
     if "mps" in state and torch.backends.mps.is_available():
         torch.mps.set_rng_state(state["mps"])
-
-
-def _state_of(generator: Any) -> tuple[str, Any]:
-    kind = type(generator).__name__
-    if isinstance(generator, SeedGenerator):  # `state` would draw a start
-        return kind, (generator._start, generator._count)
-    if isinstance(generator, torch.Generator):
-        return kind, generator.get_state()
-    if isinstance(generator, np.random.Generator):
-        return kind, to_plain(dict(generator.bit_generator.state))
-    if isinstance(generator, np.random.RandomState):
-        return kind, to_plain(tuple(generator.get_state()))
-    return kind, generator.getstate()
-
-
-def _set_state(generator: Any, value: Any) -> None:
-    if isinstance(generator, SeedGenerator):
-        generator._start, generator._count = value
-    elif isinstance(generator, torch.Generator):
-        generator.set_state(value)
-    elif isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = from_plain(value)
-    elif isinstance(generator, np.random.RandomState):
-        generator.set_state(from_plain(value))
-    else:
-        generator.setstate(value)

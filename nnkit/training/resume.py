@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -17,10 +15,15 @@ from nnkit.callbacks import BackupAndRestore, CallbackList
 from nnkit.callbacks.console import say
 from nnkit.errors import ArgumentError, FileError, NotBuiltError
 from nnkit.optimizers import Optimizer
-from nnkit.saving.atomic import replacing
 from nnkit.training import step
 from nnkit.training.plain import from_plain, set_attributes, to_plain
-from nnkit.training.randomness import random_state, set_random_state
+from nnkit.training.randomness import (
+    find_generators,
+    random_state,
+    set_random_state,
+    set_state,
+    state_of,
+)
 from nnkit.training.signals import Interruptions
 from nnkit.training.state import (
     Changes,
@@ -31,13 +34,14 @@ from nnkit.training.state import (
     set_metrics_state,
     set_model_state,
     set_optimizers_state,
+    translate,
 )
+from nnkit.training.state_file import read_state, write_state
 from nnkit.tree import flatten, map_structure
 
-__all__ = ["Resume", "read_state", "write_state"]
+__all__ = ["Resume"]
 
 _FILE, _PREVIOUS = "training.state", "training.state.previous"
-_MARK = b"nnkit state 1\n"
 
 
 class Resume:
@@ -65,8 +69,8 @@ class Resume:
         self._found: dict[str, Any] | None = None
         self._before_validation: Any = None
         self._folder = Path(callback.backup_dir)
-        own = [each for each in calls.callbacks if not type(each).__module__.startswith("nnkit.")]
-        self._owners = [model, *(source.source for source in self._sources), *own]
+        self._data = [source.source for source in self._sources]
+        self._owners = [model, *self._data]
         for source in self._sources:
             source.snapshot = self._random_of_data
 
@@ -85,6 +89,7 @@ class Resume:
         if not model._ready:
             with suppress(NotBuiltError):
                 model._get_ready(self._sample_on(model._to_device())[0])
+        translate(model, found)
         try:
             _compare(found["setup"], self._setup())
             set_model_state(model, found["model"])
@@ -169,7 +174,7 @@ class Resume:
         self._set_callbacks(found["callbacks"])
         for source, place in zip(self._sources, found["data"], strict=True):
             first = found["steps"] if source is self._sources[0] else 0
-            source.go_to(place, first, lambda random: set_random_state(random, self._owners[1:]))
+            source.go_to(place, first, lambda random: set_random_state(random, self._data))
         set_random_state(found["random"], self._owners)
 
     def _warm_up(self) -> None:
@@ -255,7 +260,7 @@ class Resume:
         return {"data": places, "random": random_state(self._owners)}
 
     def _random_of_data(self) -> dict[str, Any]:
-        return random_state(self._owners[1:])
+        return random_state(self._data)
 
     def _read(self) -> dict[str, Any] | None:
         latest, previous = self._folder / _FILE, self._folder / _PREVIOUS
@@ -269,27 +274,38 @@ class Resume:
             warnings.warn(f"{error} Going on from the state before it.", stacklevel=4)
             return read_state(previous)
 
-    def _callbacks(self) -> list[tuple[str, Any]]:
+    def _callbacks(self) -> list[tuple[str, Any, list[Any]]]:
         return [
             (
                 type(each).__name__,
                 self._changes[at].state() if at in self._changes else to_plain(each.state_dict()),
+                [state_of(generator) for generator in self._generators(each)],
             )
             for at, each in enumerate(self._calls.callbacks)
         ]
 
-    def _set_callbacks(self, saved: list[tuple[str, Any]]) -> None:
+    def _generators(self, callback: Any) -> list[Any]:
+        """Those of a callback of the user's own."""
+        if type(callback).__module__.startswith("nnkit."):
+            return []
+        return find_generators([callback], known=self._owners)
+
+    def _set_callbacks(self, saved: list[tuple[str, Any, list[Any]]]) -> None:
         """Callbacks find their state by class and order; new ones begin anew."""
         left = list(saved)
         for callback in self._calls.callbacks:
-            at = next((i for i, (k, _) in enumerate(left) if k == type(callback).__name__), None)
+            at = next(
+                (i for i, each in enumerate(left) if each[0] == type(callback).__name__), None
+            )
             if at is None:
                 continue
-            _, state = left.pop(at)
+            _, state, generators = left.pop(at)
             if hasattr(callback, "load_state_dict"):
                 callback.load_state_dict(from_plain(state))
             elif state:
                 set_attributes(callback, state)
+            for generator, (_, value) in zip(self._generators(callback), generators, strict=False):
+                set_state(generator, value)
 
     def _setup(self) -> dict[str, Any]:
         model, batches = self._model, self._sources[0]
@@ -333,43 +349,3 @@ def _compare(saved: dict[str, Any], now: dict[str, Any]) -> None:
     if differ:
         shown = "; ".join(differ[:6])
         raise FileError(f"{shown[0].upper()}{shown[1:]}.")
-
-
-# -- the file --------------------------------------------------------------------------------------
-
-
-class _Hashing(io.RawIOBase):
-    """A file for writing that knows the hash of what went through it."""
-
-    def __init__(self, file: Any) -> None:
-        self.hash = hashlib.sha256()
-        self._file = file
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.hash.update(data)
-        return int(self._file.write(data))
-
-
-def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Write plain data into a file, whole or not at all, with a hash at its end."""
-    with replacing(path) as part, part.open("wb") as file:
-        file.write(_MARK)
-        through = _Hashing(file)
-        torch.save(state, through)  # type: ignore[arg-type]  # all it needs is `write`
-        file.write(through.hash.digest())
-
-
-def read_state(path: Path) -> dict[str, Any]:
-    """Read such a file; it cannot execute code.
-
-    Raises: FileError if the file is damaged or something else.
-    """
-    data = path.read_bytes()
-    body, digest = data[len(_MARK) : -32], data[-32:]
-    if not data.startswith(_MARK) or hashlib.sha256(body).digest() != digest:
-        raise FileError(f"{str(path)!r} is no state of a training, or is damaged.")
-    found: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-    return found

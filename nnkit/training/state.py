@@ -22,6 +22,7 @@ __all__ = [
     "set_metrics_state",
     "set_model_state",
     "set_optimizers_state",
+    "translate",
 ]
 
 # Attributes that belong to a run and not to its state.
@@ -64,6 +65,7 @@ def model_state(model: Any) -> dict[str, Any]:
         if type(module).get_extra_state is not nn.Module.get_extra_state:
             extra[name] = to_plain(module.get_extra_state())
     return {
+        "modules": [name for name, _ in model.named_modules()],
         "tensors": {name: tensor.detach() for name, tensor in _tensors(model)},
         "trainable": {
             name: bool(module._trainable)
@@ -73,6 +75,40 @@ def model_state(model: Any) -> dict[str, Any]:
         "requires_grad": {name: p.requires_grad for name, p in model.named_parameters()},
         "extra": extra,
     }
+
+
+def translate(model: Any, state: dict[str, Any]) -> None:
+    """Give a whole state the names that the modules of this model have.
+
+    Layers are counted in a process: the "dense" of the first model is "dense_1" in the second.
+
+    Args:
+        model: a model like the one the state is of.
+        state: with the keys model, optimizers and attributes; it is changed.
+    """
+    saved, own = state["model"]["modules"], [name for name, _ in model.named_modules()]
+    if saved == own or len(saved) != len(own):
+        return
+    now = dict(zip(saved, own, strict=True))
+
+    def tensors(values: dict[str, Any]) -> dict[str, Any]:
+        parts = [name.rpartition(".") for name in values]
+        names = [f"{now.get(owner, owner)}{dot}{key}" for owner, dot, key in parts]
+        return dict(zip(names, values.values(), strict=True))
+
+    def modules(values: dict[str, Any]) -> dict[str, Any]:
+        return {now[name]: value for name, value in values.items()}
+
+    part = state["model"]
+    part["tensors"], part["requires_grad"] = (
+        tensors(part["tensors"]),
+        tensors(part["requires_grad"]),
+    )
+    part["trainable"], part["extra"] = modules(part["trainable"]), modules(part["extra"])
+    state["attributes"] = modules(state["attributes"])
+    for optimizer in state["optimizers"].values():
+        if "slots" in optimizer:
+            optimizer["slots"] = tensors(optimizer["slots"])
 
 
 def set_model_state(model: Any, state: dict[str, Any]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nnkit import callbacks
+from nnkit import callbacks, optimizers
 from nnkit.callbacks import Callback
 from nnkit.errors import ArgumentError
 from nnkit.layers import Dense, Input
@@ -141,12 +142,26 @@ def halved(epoch: int, rate: float) -> float:
     return rate / 2
 
 
+def averaging_run(with_these: list[Any]) -> Any:
+    model = Sequential([Input((2,), name="x"), Dense(1, name="y")])
+    model.compile(optimizers.SGD(0.1, use_ema=True), "mse")
+    x = np.ones((4, 2), "float32")
+    history = model.fit(
+        x, x[:, :1], batch_size=2, epochs=2, verbose=0, validation_data=(x, x[:, :1]),
+        callbacks=with_these,
+    )  # fmt: skip
+    model.predict(x, verbose=0, callbacks=with_these)
+    return history
+
+
+@pytest.mark.filterwarnings("ignore:RemoteMonitor could not reach")
 @pytest.mark.parametrize(
     "make",
     [
         Callback,
         lambda: callbacks.EarlyStopping(patience=1, restore_best_weights=True),
         callbacks.History,
+        lambda: callbacks.RemoteMonitor("http://127.0.0.1:9"),
         lambda: callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None),
         lambda: callbacks.LearningRateScheduler(halved),
         callbacks.ReduceLROnPlateau,
@@ -158,6 +173,11 @@ def test_ours_pass(make: Any) -> None:
 
 
 def test_ours_with_files_pass(tmp_path: Path) -> None:
+    check_callback(lambda: callbacks.TensorBoard(tmp_path / "events", write_graph=False))
+    # It goes on where the run before ended: only a folder of its own begins anew.
+    counted = itertools.count()
+    check_callback(lambda: callbacks.BackupAndRestore(tmp_path / f"state {next(counted)}"))
+    check_callback(callbacks.SwapEMAWeights, averaging_run)
     check_callback(callbacks.CSVLogger(tmp_path / "log.csv"))
     path = tmp_path / "{epoch}.weights.h5"
     check_callback(lambda: callbacks.ModelCheckpoint(path, save_weights_only=True))
