@@ -98,7 +98,7 @@ def pair(name: str, arguments: dict[str, Any]) -> tuple[Any, Any]:
 
 def drawn(theirs: Any, images: Any) -> Any:
     """Keras's parameters; it writes into those of an affine transform, so each side gets a copy."""
-    return theirs.get_random_transformation(torch.tensor(images), training=True)
+    return theirs.get_random_transformation(torch.as_tensor(images), training=True)
 
 
 def same(ours: Any, theirs: Any, tolerance: float = 1e-3) -> None:
@@ -154,3 +154,175 @@ def test_mixing(name: str, arguments: dict[str, Any]) -> None:
     parameters = drawn(theirs, BYTES)
     same(ours.transform_images(images, parameters), theirs.transform_images(images, parameters))
     same(ours.transform_labels(labels, parameters), theirs.transform_labels(labels, parameters))
+
+
+def test_elastic_transform(monkeypatch: pytest.MonkeyPatch) -> None:
+    for fill, form in (("reflect", "channels_last"), ("constant", "channels_first")):
+        arguments = {"fill_mode": fill, "data_format": form, "fill_value": 30.0}
+        theirs, ours = pair("RandomElasticTransform", {**arguments, "scale": (0.9, 1.0)})
+        images = torch.tensor(SMOOTH).repeat_interleave(4, 1).repeat_interleave(4, 2)
+        images = images if form == "channels_last" else images.movedim(-1, 1).contiguous()
+        parameters = ours.get_random_transformation(images)
+        noise = iter(parameters["noise"])  # Keras draws it, across and then down, when it is used
+        monkeypatch.setattr(torch, "normal", lambda *_, noise=noise, **__: next(noise))
+        kept = {**parameters, "distortion_factor": torch.tensor(parameters["distortion_factor"])}
+        expected = theirs.transform_images(images, {**kept, "seed": None})
+        monkeypatch.undo()
+        same(ours.transform_images(images, parameters), expected, 5e-3)
+
+
+def policy(name: str, form: str, **arguments: Any) -> tuple[Any, Any, Any]:
+    keras.utils.set_random_seed(3)
+    images = torch.tensor(SMOOTH if form == "channels_last" else np.moveaxis(SMOOTH, -1, 1).copy())
+    return *pair(name, {**arguments, "data_format": form}), images
+
+
+@pytest.mark.parametrize("form", ["channels_last", "channels_first"])
+def test_rand_augment(form: str) -> None:
+    theirs, ours, images = policy("RandAugment", form, num_ops=1, factor=(0.1, 0.6))
+    for index, name in enumerate(theirs._AUGMENT_LAYERS):
+        if name == "auto_contrast" and form == "channels_first":
+            continue  # Keras looks at the wrong axes
+        parameters = {**drawn(theirs, images), "layer_idxes": torch.tensor([index])}
+        if name != "random_brightness":  # which Keras adds in place, chosen or not
+            parameters["transforms"]["random_brightness"]["rgb_delta"].zero_()
+        kept = copy.deepcopy(parameters)
+        expected = theirs.transform_images(images.clone(), parameters)
+        same(ours.transform_images(images, kept), expected, 5e-3)
+
+
+@pytest.mark.parametrize("all_ops", [True, False])
+def test_aug_mix(all_ops: bool) -> None:
+    theirs, ours, images = policy("AugMix", "channels_last", all_ops=all_ops, chain_depth=5)
+    assert set(ours.choices) == set(theirs._augment_layers)
+    for _ in range(4):
+        parameters = drawn(theirs, images)
+        kept = copy.deepcopy(parameters)
+        expected = theirs.transform_images(images.clone(), parameters)
+        # A rounding error can carry a pixel over a threshold, or into another bin.
+        close = (ours.transform_images(images, kept) - expected).abs() < 0.02
+        assert float(close.float().mean()) > 0.97
+
+
+def test_color_jitter_is_its_four_layers() -> None:
+    factors = {f"{name}_factor": 0.5 for name in ("brightness", "contrast", "saturation", "hue")}
+    ours = L.RandomColorJitter(**factors)
+    parameters = ours.get_random_transformation(torch.tensor(BYTES))
+    expected = torch.tensor(BYTES)
+    for name in ("Brightness", "Contrast", "Saturation", "Hue"):
+        theirs = getattr(keras.layers, f"Random{name}")(0.5)
+        expected = theirs.transform_images(expected, parameters[f"random_{name.lower()}"])
+    same(ours.transform_images(torch.tensor(BYTES), parameters), expected, 0.05)
+
+
+MANY = np.zeros((4000, 4, 4, 3), "float32")
+
+
+def spread(values: torch.Tensor) -> torch.Tensor:
+    """Where draws lie: their mean, deviation, and how far from the mean they are at most."""
+    values = values.float()
+    mean = values.mean()
+    return torch.stack([mean, values.std(), values.max() - mean, mean - values.min()])
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("RandomGrayscale", {"factor": 0.3}),
+        *(
+            row
+            for row in (*MOVING[::4], *COLOURS, *MIXING)
+            if row[0] not in ("RandomCrop", "AutoContrast", "Equalization", "CutMix")
+            and "Adaptive" not in row[0]
+        ),
+    ],
+)
+def test_draws_are_spread_as_in_keras(name: str, arguments: dict[str, Any]) -> None:
+    keras.utils.set_random_seed(0)
+    theirs, ours = pair(name, arguments)
+    expected, own = drawn(theirs, MANY), ours.get_random_transformation(torch.tensor(MANY))
+    if name == "RandomSaturation":  # a range without end
+        expected, own = ({"factor": 1 / (1.1 + side["factor"])} for side in (expected, own))
+    if name == "RandomGrayscale":
+        expected, own = {"chosen": expected}, {"chosen": own}
+    assert set(own) == set(expected)
+    for key in set(expected) - {"input_shape", "permutation_order", "blur_factor"}:
+        if not isinstance(expected[key], torch.Tensor):
+            assert own[key] == expected[key]
+        elif key != "fill_value":  # Keras repeats a constant for each pixel
+            close = 0.08 * float(expected[key].float().std()) + 1e-6
+            assert own[key].dtype is expected[key].dtype
+            difference = (spread(own[key]) - spread(expected[key])).abs()
+            assert float(difference[:2].max()) < close
+            assert float(difference[2:].max()) < 3 * close
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("RandomCrop", {"height": 3, "width": 2}),
+        ("CutMix", {"factor": (0.5, 1.0)}),
+        ("RandomGaussianBlur", {"sigma": (0.3, 0.8)}),
+        ("RandAugment", {}),
+    ],
+)
+def test_draws_of_a_batch_are_spread_as_in_keras(name: str, arguments: dict[str, Any]) -> None:
+    """What is drawn once for a batch: many draws, compared by their means."""
+    keras.utils.set_random_seed(0)
+    theirs, ours = pair(name, arguments)
+    images = torch.zeros(8, 6, 8, 3)
+
+    def number(parameters: Any) -> list[float]:
+        if name == "RandomCrop":
+            return [float(each) for each in parameters]
+        key = {"CutMix": "mix_weight", "RandAugment": "layer_idxes"}.get(name, "blur_factor")
+        return [float(parameters[key].float().mean()), float(parameters[key].float().max())]
+
+    draws = {"RandAugment": 60, "CutMix": 100}.get(name, 400)
+    means = [
+        np.mean([number(side.get_random_transformation(images)) for _ in range(draws)], 0)
+        for side in (theirs, ours)
+    ]
+    np.testing.assert_allclose(means[0], means[1], rtol=0.15)
+
+
+def boxed(boxes: Any, images: np.ndarray) -> dict[str, Any]:
+    labels = torch.arange(boxes.shape[1]).expand(len(images), -1)
+    return {"images": torch.tensor(images), "bounding_boxes": {"boxes": boxes, "labels": labels}}
+
+
+BOXES = torch.tensor([[2.0, 3, 7, 9], [0, 0, 3, 4], [5, 1, 9, 11]]).expand(3, 3, 4).contiguous()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "form"),
+    [
+        # Keras takes boxes as xyxy in the two where another format is missing.
+        ("RandomRotation", {"factor": 0.2}, "xyxy"),
+        ("RandomPerspective", {"factor": (1, 1), "scale": 0.3}, "xyxy"),
+        *(
+            (name, arguments, form)
+            for form in ("xyxy", "rel_xywh", "center_yxhw", "rel_yxyx")
+            for name, arguments in (
+                ("RandomTranslation", {"height_factor": 0.3, "width_factor": 0.2}),
+                ("RandomZoom", {"height_factor": 0.4, "width_factor": (-0.3, 0.1)}),
+                ("RandomFlip", {}),
+                ("RandomFlip", {"mode": "horizontal"}),
+            )
+        ),
+    ],
+)
+def test_boxes(name: str, arguments: dict[str, Any], form: str) -> None:
+    keras.utils.set_random_seed(2)
+    theirs, ours = pair(name, {**arguments, "bounding_box_format": form})
+    boxes = keras.utils.bounding_boxes.convert_format(
+        BOXES, source="xyxy", target=form, height=12, width=10
+    )
+    parameters = drawn(theirs, SMOOTH)
+    expected = theirs.transform_bounding_boxes(
+        copy.deepcopy(boxed(boxes, SMOOTH)["bounding_boxes"]), copy.deepcopy(parameters)
+    )
+    found = ours.transform_bounding_boxes(boxed(boxes, SMOOTH)["bounding_boxes"], parameters)
+    same(found["boxes"], expected["boxes"])
+    if name != "RandomFlip":  # where Keras compares fractions with pixels
+        assert found["labels"].tolist() == expected["labels"].tolist()

@@ -288,7 +288,7 @@ class RangedLayer(PixelLayer):
         self._range_seen = True
         if not self.needs_range or not images.is_floating_point():
             return
-        brightest = float(images.max())
+        brightest = float(images.detach().max())
         low, high = self.value_range
         if (high >= 255 and 0 < brightest <= 1) or (high <= 1 < 2 < brightest):
             warnings.warn(
