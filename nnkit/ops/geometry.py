@@ -113,6 +113,7 @@ def map_coordinates(
 
 
 # What torch's sampling calls the ways to go on beyond the edge.
+_WIDE = (torch.float64, torch.int32, torch.int64)  # what float32 cannot hold
 _PADDING = {
     "constant": "zeros", "nearest": "border", "wrap": "border", "mirror": "reflection",
     "reflect": "reflection",
@@ -120,44 +121,32 @@ _PADDING = {
 
 
 def _warped(x: Tensor, rows: Tensor, columns: Tensor, order: int, fill: tuple[str, Any]) -> Tensor:
-    """A batch of images with each pixel taken from a place of its own."""
-    if (
-        order == 1
-        and x.dtype in (torch.float32, torch.float64)
-        and isinstance(fill[1], (int, float))
-    ):
-        return _sampled(x, rows.to(x.dtype), columns.to(x.dtype), *fill)
-    number = torch.arange(x.shape[0], device=x.device).reshape(-1, 1, 1)
-    return _look_up(x, (number,), (rows, columns), order, fill)
-
-
-def _sampled(x: Tensor, rows: Tensor, columns: Tensor, mode: str, value: float) -> Tensor:
-    """`_look_up` between pixels by torch's kernel, which makes no copy for each neighbour."""
-    images = x.movedim(-1, 1)
+    """A batch of images with each pixel taken from a place of its own, by torch's kernel."""
+    mode, value = fill
+    kind, wide = x.dtype, torch.float64 if x.dtype in _WIDE else torch.float32
+    images = x.to(wide).movedim(-1, 1)
+    if order == 0:  # here, since the kernel's units would make it half a pixel more or less
+        rows, columns = rows.round(), columns.round()
     if mode == "wrap":
         rows, columns = rows % x.shape[1], columns % x.shape[2]
         images = F.pad(images, (0, 1, 0, 1), mode="circular")
-    corners = mode == "mirror"  # it turns back at the middle of the last pixel, not at its edge
     places = []
     for place, size in ((columns, images.shape[3]), (rows, images.shape[2])):
-        span = max(size - 1, 1) if corners else size
-        places.append((place * 2 + (0 if corners else 1)) / span - 1)
-    shape = (places[0] + places[1]).shape
-    grid = torch.stack([each.expand(shape) for each in places], -1).expand(len(x), -1, -1, -1)
+        # From pixels to -1 .. 1; a mirror turns back at the middle of the last pixel.
+        factor = 2 / max(size - 1, 1) if mode == "mirror" else 2 / size
+        offset = -1.0 if mode == "mirror" else 1 / size - 1
+        places.append((place * factor + offset).to(wide))
+    grid = torch.stack(torch.broadcast_tensors(*places), 1).movedim(1, -1)  # type: ignore[no-untyped-call]
     shifted = mode == "constant" and value != 0
     sampled = F.grid_sample(
         images - value if shifted else images,
-        grid,
-        padding_mode=_PADDING[mode],
-        align_corners=corners,
+        grid.expand(len(x), -1, -1, -1),
+        "bilinear" if order else "nearest",
+        _PADDING[mode],
+        align_corners=mode == "mirror",
     )
-    return (sampled + value if shifted else sampled).movedim(1, -1)
-
-
-def _grid(x: Tensor, like: Tensor) -> list[Tensor]:
-    """The row and the column of each pixel, with room for a batch."""
-    ranges = [torch.arange(n, dtype=like.dtype, device=x.device) for n in x.shape[1:3]]
-    return [each.unsqueeze(0) for each in torch.meshgrid(*ranges, indexing="ij")]
+    sampled = (sampled + value if shifted else sampled).movedim(1, -1)
+    return (sampled if kind.is_floating_point else sampled.round()).to(kind)
 
 
 @recorded
@@ -189,11 +178,32 @@ def affine_transform(
             f"affine_transform takes 8 numbers, or 8 for each image, got {tuple(numbers.shape)}."
         )
     x, last = _batch_last(x, first)
-    rows = numbers if numbers.ndim == 2 else numbers.unsqueeze(0)
-    a0, a1, a2, b0, b1, b2 = rows[:, :6, None, None].unbind(1)
-    down, across = _grid(x, rows)
-    places = b0 * across + b1 * down + b2, a0 * across + a1 * down + a2
-    return last(_warped(x, *places, order, (fill_mode, fill_value)))
+    numbers = numbers.reshape(-1, 8)
+    return last(_warped(x, *_places(x, numbers[:, :6]), order, (fill_mode, fill_value)))
+
+
+def _places(x: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """The row and the column in the input for each pixel of a batch of images.
+
+    Args:
+        x: the images.
+        numbers: six for an affine map, eight for a perspective one.
+    """
+    down, across = (
+        torch.arange(n, dtype=numbers.dtype, device=x.device).reshape(shape)
+        for n, shape in zip(x.shape[1:3], ((1, -1, 1), (1, 1, -1)), strict=True)
+    )
+    # Small sums first: one for each pixel is left.
+    parts = [
+        numbers[:, at, None, None] * across
+        + (
+            numbers[:, at + 1, None, None] * down
+            + (numbers[:, at + 2, None, None] if at < 6 else 1)
+        )
+        for at in range(0, numbers.shape[1], 3)
+    ]
+    columns, rows, *depth = parts
+    return (rows / depth[0], columns / depth[0]) if depth else (rows, columns)
 
 
 def _batch_last(x: Tensor, first: bool) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
@@ -259,14 +269,7 @@ def perspective_transform(
         )
     x, last = _batch_last(x, first)
     numbers = homography(start.reshape(-1, 4, 2), end.reshape(-1, 4, 2))
-    a0, a1, a2, b0, b1, b2, c0, c1 = numbers[:, :, None, None].unbind(1)
-    down, across = _grid(x, numbers)
-    depth = c0 * across + c1 * down + 1
-    rows, columns = (b0 * across + b1 * down + b2) / depth, (a0 * across + a1 * down + a2) / depth
-    shape = (x.shape[0], *x.shape[1:3])
-    return last(
-        _warped(x, rows.expand(shape), columns.expand(shape), order, ("constant", fill_value))
-    )
+    return last(_warped(x, *_places(x, numbers), order, ("constant", fill_value)))
 
 
 def homography(start: Tensor, end: Tensor) -> Tensor:

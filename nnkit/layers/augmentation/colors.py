@@ -51,10 +51,10 @@ class RandomContrast(RangedLayer):
         low, high = 1.0 - self.factor[0], 1.0 + self.factor[1]
         return {"contrast_factor": self.draws(data, seed).uniform(shape, low, high)}
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        mean = images.mean(self.axes[:2], keepdim=True)
-        factor = each_image(transformation["contrast_factor"], images)
-        return self.clip((images - mean) * factor + mean)
+    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
+        mean = planes.mean((2, 3), keepdim=True)
+        factor = each_image(transformation["contrast_factor"], planes)
+        return self.clip(torch.lerp(mean, planes, factor))
 
 
 class RandomBrightness(RangedLayer):
@@ -129,15 +129,15 @@ class RandomSaturation(RangedLayer):
         factor = self.draws(data, seed).uniform((self.sizes_of(data)[0],), *self.factor)
         return {"factor": factor / (1 - factor + 1e-7)}
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        # A colour of another saturation is as far from the brightest channel as that says.
-        channels = self.axes[2]
-        top, bottom = images.amax(channels, keepdim=True), images.amin(channels, keepdim=True)
-        colourful = (top > 0) & (top > bottom)
-        saturation = torch.where(colourful, 1 - bottom / torch.where(top > 0, top, 1.0), 1.0)
-        wanted = self.clip(saturation * each_image(transformation["factor"], images))
-        change = torch.where(colourful, wanted / saturation, 0.0)
-        return top + (images - top) * change
+    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
+        # A colour of another saturation is as far from the brightest channel as that says. Gray
+        # pixels are no distance away, so that their quotients do not matter.
+        top, bottom = planes.amax(1, keepdim=True), planes.amin(1, keepdim=True)
+        part = top.clamp(min=0) / (top - bottom).clamp(min=1e-12)  # one over the saturation
+        low, high = self.value_range
+        factor = each_image(transformation["factor"], planes)
+        change = torch.maximum(torch.minimum(factor, part * high), part * low)
+        return torch.lerp(top, planes, change)
 
 
 class RandomHue(RangedLayer):
@@ -174,12 +174,11 @@ class RandomHue(RangedLayer):
         shape, draws = (self.sizes_of(data)[0],), self.draws(data, seed)
         return {"factor": draws.signs(shape) * draws.uniform(shape, *self.factor) * 0.5}
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        unit = self._transform_value_range(images, self.value_range, (0, 1))
-        hue, *others = rgb_to_hsv(unit, self.data_format).unbind(self.axes[2])
-        hue = hue + each_image(transformation["factor"], images)[..., 0]
-        turned = torch.stack([hue, *others], self.axes[2])
-        rgb = hsv_to_rgb(turned, self.data_format).clamp(0, 1)
+    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
+        unit = self._transform_value_range(planes, self.value_range, (0, 1))
+        hue, *others = rgb_to_hsv(unit, "channels_first").unbind(1)
+        hue = hue + each_image(transformation["factor"], planes)[:, 0]
+        rgb = hsv_to_rgb(torch.stack([hue, *others], 1), "channels_first").clamp(0, 1)
         return self._transform_value_range(rgb, (0, 1), self.value_range)
 
 
@@ -218,8 +217,9 @@ class RandomGrayscale(PixelLayer):
             return images
         if transformation is None:
             transformation = self.get_random_transformation(images)
-        gray = rgb_to_grayscale(images, self.data_format)
-        return torch.where(transformation, gray, images)
+        planes = self.channels_first(images).contiguous()
+        gray = rgb_to_grayscale(planes, "channels_first")
+        return self.as_given(torch.where(transformation, gray, planes))
 
 
 class RandomColorDegeneration(RangedLayer):
@@ -255,9 +255,9 @@ class RandomColorDegeneration(RangedLayer):
         shape = (self.sizes_of(data)[0], 1, 1, 1)
         return {"factor": self.draws(data, seed).uniform(shape, *self.factor)}
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        gray = rgb_to_grayscale(images, self.data_format)
-        return self.clip(images + each_image(transformation["factor"], images) * (gray - images))
+    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
+        gray = rgb_to_grayscale(planes, "channels_first")
+        return self.clip(torch.lerp(planes, gray, each_image(transformation["factor"], planes)))
 
 
 class RandomColorJitter(RangedLayer):

@@ -49,13 +49,13 @@ class RandomSharpness(RangedLayer):
             return None
         return {"factor": self.draws(data, seed).uniform((self.sizes_of(data)[0],), *self.factor)}
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        window = images.new_full((3, 3), 1 / 13)
+    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
+        window = planes.new_full((3, 3), 1 / 13)
         window[1, 1] = 5 / 13
-        blurred = filtered(images, window, self._first, "same").to(images.dtype)
-        # images + (1 - 2 * factor) * (blurred - images)
-        sharpness = each_image(transformation["factor"] * 2, images)
-        return self.clip(torch.lerp(blurred, images, sharpness))
+        blurred = filtered(planes, window, True, "same").to(planes.dtype)
+        # planes + (1 - 2 * factor) * (blurred - planes)
+        sharpness = each_image(transformation["factor"] * 2, planes)
+        return self.clip(torch.lerp(blurred, planes, sharpness))
 
 
 class RandomGaussianBlur(RangedLayer):
@@ -103,10 +103,8 @@ class RandomGaussianBlur(RangedLayer):
             "blur_factor": draws.uniform((2,), *self.sigma) + 1e-6,
         }
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        if transformation is None:
-            return images
+    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
         sigma = transformation["blur_factor"].unbind()
-        blurred = gaussian_blur(images, self.kernel_size, sigma, self.data_format)
+        blurred = gaussian_blur(planes, self.kernel_size, sigma, "channels_first")
         chosen = transformation["should_apply_blur"][:, None, None, None]
-        return self.clip(torch.where(chosen, blurred, images))
+        return self.clip(torch.where(chosen, blurred, planes))

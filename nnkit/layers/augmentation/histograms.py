@@ -42,18 +42,24 @@ class Equalization(RangedLayer):
         super().__init__(value_range, data_format=data_format, **kwargs)
         self.bins = positive(self.label, "bins", bins)
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        planes = self.to_bytes(images).movedim(self.axes[2], 0)
-        levels = planes.flatten(1)
+    def transform_images(
+        self, images: Tensor, transformation: Any = None, training: bool = True
+    ) -> Tensor:
+        images = self.as_floats(images)
+        return self._transform_images(images, {}, "") if training else images
+
+    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
+        channels = self.to_bytes(planes).movedim(1, 0)
+        levels = channels.flatten(1)
         last = self.bins - 1
-        counts = _counts((levels * last / 255).long().clamp(0, last), self.bins)
+        places = (levels * last / 255).clamp(0, last).long()
+        counts = _counts(places, self.bins)
         sums = counts.cumsum(1)
         first = torch.where(sums > 0, sums, torch.inf).amin(1, keepdim=True)
         span = sums[:, -1:] - first
         table = ((sums - first) * 255 / torch.where(span == 0, 1.0, span)).round().clamp(0, 255)
-        places = (levels / 255 * last).clamp(0, last).long()
         even = torch.where((counts > 0).sum(1, keepdim=True) <= 1, levels, table.gather(1, places))
-        return self.from_bytes(even.reshape(planes.shape).movedim(0, self.axes[2]))
+        return self.from_bytes(even.reshape(channels.shape).movedim(0, 1))
 
 
 class ContrastLimitedAdaptiveHistogramEqualization(RangedLayer):

@@ -54,9 +54,8 @@ class RandomPosterization(RangedLayer):
 
     def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
         shift = transformation["shift_factor"].reshape(-1, 1, 1, 1)
-        levels = self.to_bytes(images).to(torch.uint8)
-        kept = torch.bitwise_left_shift(torch.bitwise_right_shift(levels, shift), shift)
-        return self.from_bytes(kept.to(images.dtype))
+        bits = torch.bitwise_left_shift(torch.full_like(shift, 255), shift)
+        return self.from_bytes((self.to_bytes(images).to(torch.uint8) & bits).to(images.dtype))
 
 
 class RandomInvert(RangedLayer):
@@ -136,7 +135,8 @@ class Solarization(RangedLayer):
         levels = self.to_bytes(images)
         levels = (levels + each_image(transformation["additions"], levels)).clamp(0, 255)
         dark = levels < each_image(transformation["thresholds"], levels)
-        return self.from_bytes(torch.where(dark, levels, 255 - levels))
+        # Not where(): a CPU guesses wrong at every other pixel.
+        return self.from_bytes(torch.lerp(255 - levels, levels, dark.to(levels.dtype)))
 
 
 class AutoContrast(RangedLayer):
@@ -155,10 +155,12 @@ class AutoContrast(RangedLayer):
     def transform_images(
         self, images: Tensor, transformation: Any = None, training: bool = True
     ) -> Tensor:
-        images = self.as_floats(images)
-        levels = self.to_bytes(images)
-        low, high = (f(levels, self.axes[:2], keepdim=True) for f in (torch.amin, torch.amax))
+        return self._transform_images(self.as_floats(images), {}, "")
+
+    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
+        low, high = planes.amin((2, 3), keepdim=True), planes.amax((2, 3), keepdim=True)
+        darkest, brightest = self.value_range
         flat = high == low  # one colour: nothing to stretch
-        scale = 255.0 / torch.where(flat, 1.0, high - low)
-        stretched = self.from_bytes((levels * scale - low * scale).clamp(0, 255))
-        return torch.where(flat, images, stretched)
+        scale = (brightest - darkest) / torch.where(flat, 1.0, high - low)
+        stretched = torch.addcmul(darkest - low * scale, planes, scale)
+        return torch.where(flat, planes, self.clip(stretched))
