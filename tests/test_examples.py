@@ -42,3 +42,10 @@ def test_the_courses_first_model_passes_90_percent() -> None:
     history = model.fit(x_train / 255.0, y_train, epochs=20, verbose=0)
     assert model.evaluate(x_test / 255.0, y_test, verbose=0)[1] > 0.9
     assert history.history["accuracy"][-1] > 0.9
+
+
+@pytest.mark.slow
+def test_augmentation_grid_draws_a_picture(tmp_path: Path) -> None:
+    main = runpy.run_path(str(EXAMPLES / "augmentation_grid.py"))["main"]
+    main(str(tmp_path / "grid.png"))
+    assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")

@@ -311,8 +311,8 @@ class RangedLayer(PixelLayer):
             )
 
     def clip(self, images: Tensor) -> Tensor:
-        """Images within the range."""
-        return images.clamp(*self.value_range)
+        """Images cut to the range, in place: give a tensor that was made here."""
+        return images.clamp_(*self.value_range)
 
     def to_bytes(self, images: Tensor) -> Tensor:
         """Images as if they went from 0 to 255."""

@@ -178,7 +178,7 @@ class RandomHue(RangedLayer):
         unit = self._transform_value_range(planes, self.value_range, (0, 1))
         hue, *others = rgb_to_hsv(unit, "channels_first").unbind(1)
         hue = hue + each_image(transformation["factor"], planes)[:, 0]
-        rgb = hsv_to_rgb(torch.stack([hue, *others], 1), "channels_first").clamp(0, 1)
+        rgb = hsv_to_rgb(torch.stack([hue, *others], 1), "channels_first").clamp_(0, 1)
         return self._transform_value_range(rgb, (0, 1), self.value_range)
 
 
@@ -217,9 +217,7 @@ class RandomGrayscale(PixelLayer):
             return images
         if transformation is None:
             transformation = self.get_random_transformation(images)
-        planes = self.channels_first(images).contiguous()
-        gray = rgb_to_grayscale(planes, "channels_first")
-        return self.as_given(torch.where(transformation, gray, planes))
+        return torch.where(transformation, rgb_to_grayscale(images, self.data_format), images)
 
 
 class RandomColorDegeneration(RangedLayer):

@@ -133,7 +133,7 @@ class Solarization(RangedLayer):
         if transformation is None:
             return images
         levels = self.to_bytes(images)
-        levels = (levels + each_image(transformation["additions"], levels)).clamp(0, 255)
+        levels = (levels + each_image(transformation["additions"], levels)).clamp_(0, 255)
         dark = levels < each_image(transformation["thresholds"], levels)
         # Not where(): a CPU guesses wrong at every other pixel.
         return self.from_bytes(torch.lerp(255 - levels, levels, dark.to(levels.dtype)))
@@ -161,6 +161,7 @@ class AutoContrast(RangedLayer):
         low, high = planes.amin((2, 3), keepdim=True), planes.amax((2, 3), keepdim=True)
         darkest, brightest = self.value_range
         flat = high == low  # one colour: nothing to stretch
-        scale = (brightest - darkest) / torch.where(flat, 1.0, high - low)
-        stretched = torch.addcmul(darkest - low * scale, planes, scale)
-        return torch.where(flat, planes, self.clip(stretched))
+        span = torch.where(flat, 1.0, high - low)
+        scale = torch.where(flat, 1.0, (brightest - darkest) / span)
+        offset = torch.where(flat, 0.0, darkest - low * scale)
+        return self.clip(torch.addcmul(offset, planes, scale))
