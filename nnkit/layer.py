@@ -32,7 +32,7 @@ from nnkit.conventions import (
 from nnkit.convert import as_tensor, free_batch
 from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.masks import attach_mask, mask_of
-from nnkit.modes import in_mode, join_mode, needs_mode
+from nnkit.modes import in_mode, is_settled, join_mode, needs_mode
 from nnkit.naming import auto_name
 from nnkit.precision import in_region
 from nnkit.probing import is_meta, placeholders, run_on_meta, shape_of
@@ -406,8 +406,9 @@ class Layer(WeightOwner):
             self._child_order.setdefault(name)
         if type(value) in (list, tuple) and value and all(isinstance(v, nn.Module) for v in value):
             value = nn.ModuleList(value)
-        if isinstance(value, nn.Module) and not isinstance(value, Layer):
-            join_mode(value, self.__dict__.get("training", False))
+        alone = isinstance(value, Layer) and not is_settled(self)  # a layer keeps its own mode
+        if isinstance(value, nn.Module) and not alone and "training" in self.__dict__:
+            join_mode(value, self)
         super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:

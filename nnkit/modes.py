@@ -8,19 +8,21 @@ from contextlib import contextmanager
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["hold_frozen", "in_mode", "join_mode", "mark_frozen", "needs_mode"]
+__all__ = ["hold_frozen", "in_mode", "is_settled", "join_mode", "mark_frozen", "needs_mode"]
 
 
 @contextmanager
 def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
     """Inside, the module and all below it are in this mode; afterwards each is as it was."""
-    before = [(each, each.training) for each in module.modules()]
+    before = [(each, each.training, is_settled(each)) for each in module.modules()]
     module.train(training)
     try:
         yield
     finally:
-        for each, was in before:
+        for each, was, settled in before:
             each.training = was
+            if settled != is_settled(each):
+                each.__dict__["_settled"] = settled
 
 
 def needs_mode(module: nn.Module, training: bool) -> bool:
@@ -28,13 +30,23 @@ def needs_mode(module: nn.Module, training: bool) -> bool:
     if module.training != training:
         return True
     # Augmentation in a model that was never switched is on, though the model is not.
-    return not training and any(each.training for each in module.modules())
+    return not (training or is_settled(module)) and any(m.training for m in module.modules())
 
 
-def join_mode(child: nn.Module, training: bool) -> None:
-    """Give a child the mode of what it becomes part of; a layer that starts on stays on."""
+def is_settled(module: nn.Module) -> bool:
+    """Whether all below the module was switched to inference mode, and joined it since."""
+    return bool(module.__dict__.get("_settled", False))
+
+
+def join_mode(child: nn.Module, parent: nn.Module) -> None:
+    """Give a child the mode of what it becomes part of.
+
+    A layer that starts on stays on, unless the parent was switched off.
+    """
+    settled = is_settled(parent)
     for each in child.modules():
-        each.training = training or getattr(each, "starts_in_training", False)
+        starts = not settled and getattr(each, "starts_in_training", False)
+        each.training = parent.training or starts
 
 
 def mark_frozen(module: nn.Module, frozen: bool) -> None:

@@ -233,6 +233,7 @@ class WeightOwner(PolicyOwner):
     def train(self, mode: bool = True) -> Self:
         """Switch to training or inference mode; frozen batch normalization stays in the latter."""
         super().train(mode)
+        self.__dict__["_settled"] = not mode
         for child in self.children() if mode else ():
             if not isinstance(child, WeightOwner):
                 hold_frozen(child)

@@ -113,7 +113,7 @@ class Model(OldMethods, Trainer, Layer):
 
     def _adopt_mode(self) -> None:
         for child in self.children():
-            join_mode(child, self.training)
+            join_mode(child, self)
 
     def build(self, input_shape: Any) -> None:
         """Make all weights for an input shape (batch axis included), by a symbolic call."""

@@ -82,7 +82,7 @@ class Sequential(Model):
             self._tip = layer(self._tip)
         self._stack.append(layer)
         self._modules[layer.key] = _bare(layer)
-        join_mode(layer, self.training)
+        join_mode(layer, self)
         self._graph = None
         self.built = self._tip is not None
         self._inbound_nodes.clear()

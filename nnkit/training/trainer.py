@@ -9,7 +9,7 @@ import torch
 
 from nnkit.callbacks import CallbackList
 from nnkit.data import make_batches
-from nnkit.modes import needs_mode
+from nnkit.modes import is_settled
 from nnkit.training import step
 from nnkit.training.compiled import Compiled
 from nnkit.training.fit import Fit
@@ -79,7 +79,7 @@ class Trainer(Fit):
             model's output shape is known.
         """
         own = type(self).predict_step is not Compiled.predict_step
-        if needs_mode(self, False):  # type: ignore[arg-type]
+        if self.training or not is_settled(self):  # type: ignore[arg-type]
             self.eval()  # type: ignore[attr-defined]
         device = self._to_device()
         quiet = not callbacks and not verbosity(verbose)
