@@ -18,6 +18,7 @@ from nnkit import (
     datasets,
     dtype_policies,
     errors,
+    explain,
     initializers,
 )
 from nnkit import (
@@ -32,6 +33,7 @@ from nnkit import (
     random,
     regularizers,
     saving,
+    transfer,
     utils,
 )
 from nnkit.compat import install_as_keras
@@ -73,6 +75,7 @@ __all__ = [
     "datasets",
     "dtype_policies",
     "errors",
+    "explain",
     "initializers",
     "install_as_keras",
     "layers",
@@ -86,5 +89,6 @@ __all__ = [
     "random",
     "regularizers",
     "saving",
+    "transfer",
     "utils",
 ]

@@ -49,3 +49,28 @@ def test_augmentation_grid_draws_a_picture(tmp_path: Path) -> None:
     main = runpy.run_path(str(EXAMPLES / "augmentation_grid.py"))["main"]
     main(str(tmp_path / "grid.png"))
     assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_transfer_beats_training_from_scratch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = runpy.run_path(str(EXAMPLES / "transfer_digits.py"))["main"]
+    results = main(10, 30, tmp_path / "curves.png")
+    assert results["transfer from 0 to 4"] > results["from scratch"] + 0.05
+    assert results["transfer from 0 to 4"] > 0.7
+    assert (tmp_path / "curves.png").stat().st_size > 5000
+    printed = capsys.readouterr().out
+    assert "Stage 2 of 2: base learns from block3_conv on" in printed
+
+
+@pytest.mark.slow
+def test_a_folder_of_pictures_end_to_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = runpy.run_path(str(EXAMPLES / "fine_tune_vgg16.py"))["main"]
+    assert main(None, None, 48, tmp_path, 20) > 0.75
+    printed = capsys.readouterr().out
+    assert "160 pictures of circle, cross, square, triangle; 40 are held back" in printed
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made == {"best.weights.h5", "confusion.png", "wrong.png", "seen.png"}

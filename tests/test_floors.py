@@ -36,7 +36,7 @@ FLOORS: list[set[str]] = [
     {"layers", "losses", "metrics", "optimizers", "data", "callbacks", "ops"},
     {"training", "summary", "saving"},
     {"models"},
-    {"applications", "transfer", "datasets", "utils", "backend", "testing"}
+    {"applications", "explain", "transfer", "datasets", "utils", "backend", "testing"}
     | {"mixed_precision", "preprocessing"},
     {"compat", "cli", "__main__"},
 ]
@@ -64,6 +64,7 @@ SIDEWAYS = {
     ("__main__", "cli"),
     ("preprocessing", "utils"),
     ("applications", "utils"),
+    ("transfer", "applications"),
 }
 
 # What may be loaded by name when it is first used, since it brings in a slow package.

@@ -21,7 +21,9 @@ from nnkit.wrapper import TorchModuleWrapper
 
 __all__ = ["from_torchvision"]
 
-_TOPS = ("classifier", "fc", "head", "input_layer")  # names of what comes after the features
+# How networks name what comes after the features.
+_POOLS = ("avgpool", "global_pool", "adaptive_avg_pool")
+_TOPS = ("classifier", "fc", "head", "input_layer")
 
 
 def from_torchvision(
@@ -161,13 +163,13 @@ def _nodes(outputs: Any) -> list[Any]:
 
 
 def _last_map(outputs: Any, start: Any, name: str) -> Any:
-    """The last tensor with more than one pixel that is not the classifier's."""
-    for node in _nodes(outputs):
-        made = node.outputs
-        if made is start or node.op.name.startswith(_TOPS):
-            continue
-        if isinstance(made, SymbolicTensor) and made.ndim == 4 and made.shape[2:] != (1, 1):
-            return made
+    """What the last pooling reads, or else the last feature map before the classifier."""
+    nodes = _nodes(outputs)
+    pooled = [n.inputs[0] for n in nodes if n.op.name.startswith(_POOLS) and n.inputs[0].ndim == 4]
+    made = [n.outputs for n in nodes if not n.op.name.startswith(_TOPS)]
+    for found in [*pooled, *made]:
+        if isinstance(found, SymbolicTensor) and found.ndim == 4 and found is not start:
+            return found
     raise ArgumentError(
         f"{name} has no feature map to stop at with include_top=False. Leave its top, or give a "
         f"torch module that ends in features."

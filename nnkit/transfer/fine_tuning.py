@@ -1,0 +1,210 @@
+"""The whole recipe in one call, from parts that you can also use one by one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from nnkit.callbacks import EarlyStopping, ModelCheckpoint
+from nnkit.errors import ArgumentError
+from nnkit.models import Model
+from nnkit.optimizers import Adam
+from nnkit.transfer.features import cached_features, feature_extractor
+from nnkit.transfer.freezing import freeze, unfreeze
+from nnkit.transfer.heads import classifier_head, with_head
+
+__all__ = ["FineTuned", "Stage", "fine_tune"]
+
+
+class Stage(NamedTuple):
+    """One stage of the training: what learned, how fast, for how long, and how well."""
+
+    trained: str
+    learning_rate: float
+    epochs: int
+    best: float
+
+
+class FineTuned(NamedTuple):
+    """The trained model, the logs of all epochs as `History.history` has them, and the stages."""
+
+    model: Model
+    history: dict[str, list[float]]
+    stages: list[Stage]
+
+
+def fine_tune(
+    base: Model,
+    train: Any,
+    validation: Any = None,
+    *,
+    classes: int | None = None,
+    head: Model | None = None,
+    augment: Any = None,
+    preprocess: bool = True,
+    head_epochs: int = 10,
+    stages: Sequence[int | str] = (1, 2),
+    stage_epochs: int = 5,
+    learning_rate: float = 1e-3,
+    slower: float = 0.1,
+    batch_size: int = 32,
+    patience: int = 3,
+    checkpoint: str | os.PathLike[str] | None = None,
+    loss: Any = None,
+    metrics: Sequence[Any] = ("accuracy",),
+    verbose: int = 1,
+) -> FineTuned:
+    """Train a classifier on a pretrained network, then let the network follow, block by block.
+
+    1. The network is frozen and a head learns on its features. Unless pictures are augmented,
+       these are computed once for all epochs.
+    2. In each stage the last blocks learn too, at a learning rate `slower` times the one before.
+       A stage that does not lower the loss is taken back.
+
+    Args:
+        base: a network without top, such as `VGG16(include_top=False)`.
+        train: (pictures, labels), or a source of such batches.
+        validation: the same, to stop on and to choose the best epoch.
+        classes: how many; from `train.class_names` or the labels when None.
+        head: a classifier of your own for the features; see `classifier_head`.
+        augment: a layer for the pixels, in training only.
+        preprocess: whether the pictures are pixels from 0 to 255.
+        head_epochs, stage_epochs: at most, for the head and for each stage.
+        stages: how many of the last blocks learn in each stage; "all" for all, () for none.
+        learning_rate: of Adam, for the head.
+        slower: the factor from stage to stage.
+        batch_size: for arrays.
+        patience: epochs without a better loss before a stage ends.
+        checkpoint: a .weights.h5 file for the best weights of the whole model.
+        loss: from the number of classes when None.
+        metrics: for `compile`.
+        verbose: 0 nothing, 1 a line a stage, 2 also a line an epoch.
+
+    Returns: FineTuned(model, history, stages); the model goes from pixels to probabilities.
+    """
+    classes = classes or _count_classes(train)
+    freeze(base)
+    head = head or classifier_head(base, 1 if classes == 2 and _binary(loss) else classes)
+    model = with_head(base, head, augment, preprocess)
+    loss = loss or "sparse_categorical_crossentropy"
+    run = _Run(model, loss, list(metrics), batch_size, patience, checkpoint, verbose, validation)
+
+    total = 1 + len(stages)
+    size = head.count_params()
+    if augment is None:
+        run.say(
+            f"Stage 1 of {total}: the head ({size:,} weights) learns on {base.name}'s features."
+        )
+        features = feature_extractor(model, base.name)
+        kept, held = (
+            data if data is None else cached_features(features, **run.arrays(data))[:2]
+            for data in (train, validation)
+        )
+        run.stage("head", head, kept, held, learning_rate, head_epochs)
+    else:
+        run.say(f"Stage 1 of {total}: the head ({size:,} weights) learns, {base.name} is frozen.")
+        run.stage("head", model, train, validation, learning_rate, head_epochs)
+
+    rate = learning_rate
+    for number, last in enumerate(stages, start=2):
+        rate *= slower
+        names = unfreeze(base) if last == "all" else unfreeze(base, last=int(last))
+        size = sum(weight.numel() for weight in base.trainable_weights)
+        run.say(
+            f"Stage {number} of {total}: {base.name} learns from {names[0]} on ({size:,} weights), "
+            f"learning rate {rate:.1e}."
+        )
+        run.stage(f"from {names[0]}", model, train, validation, rate, stage_epochs)
+    return FineTuned(model, run.history, run.stages)
+
+
+class _Run:
+    """What the stages share: the whole model, how it is trained, and the best loss so far."""
+
+    def __init__(
+        self, model: Model, loss: Any, metrics: list[Any], batch_size: int, patience: int,
+        checkpoint: Any, verbose: int, validation: Any,
+    ) -> None:  # fmt: skip
+        self.model = model
+        self.loss, self.metrics = loss, metrics
+        self.batch_size, self.patience = batch_size, patience
+        self.checkpoint, self.verbose = checkpoint, verbose
+        self.monitor = "loss" if validation is None else "val_loss"
+        self.best = float("inf")
+        self.history: dict[str, list[float]] = {}
+        self.stages: list[Stage] = []
+
+    def say(self, text: str) -> None:
+        if self.verbose:
+            print(text, flush=True)
+
+    def arrays(self, data: Any) -> dict[str, Any]:
+        """The arguments x, y and batch_size for arrays; for a source x alone."""
+        x, y = _pair(data)
+        return {"x": x} if y is None else {"x": x, "y": y, "batch_size": self.batch_size}
+
+    def stage(
+        self, name: str, part: Model, train: Any, validation: Any, rate: float, epochs: int
+    ) -> None:
+        """Train a part (the head, or all of the model) and keep it if that was of use."""
+        before = {key: value.clone() for key, value in self.model.state_dict().items()}
+        part.compile(Adam(rate), self.loss, metrics=self.metrics)
+        callbacks: list[Any] = [
+            EarlyStopping(self.monitor, patience=self.patience, restore_best_weights=True)
+        ]
+        if self.checkpoint is not None and part is self.model:
+            callbacks.append(
+                ModelCheckpoint(
+                    self.checkpoint, self.monitor, save_best_only=True, save_weights_only=True,
+                    initial_value_threshold=self.best,
+                )
+            )  # fmt: skip
+        history = part.fit(
+            **self.arrays(train), epochs=epochs, validation_data=validation, callbacks=callbacks,
+            verbose=2 if self.verbose > 1 else 0,
+        ).history  # fmt: skip
+        best = min(history[self.monitor])
+        for key, values in history.items():
+            self.history.setdefault(key, []).extend(values)
+        self.stages.append(Stage(name, rate, len(history[self.monitor]), best))
+        at = history[self.monitor].index(best)
+        told = ", ".join(f"{key} {values[at]:.4f}" for key, values in history.items())
+        self.say(f"  epoch {at + 1} of {len(history[self.monitor])} was the best: {told}")
+        if best >= self.best:
+            self.model.load_state_dict(before)
+            self.say("  That is no better than before, so this stage is taken back.")
+            return
+        self.best = best
+        if self.checkpoint is not None and part is not self.model:
+            self.model.save_weights(self.checkpoint)
+
+
+def _pair(data: Any) -> tuple[Any, Any]:
+    """(x, y) of arrays, or (source, None)."""
+    if isinstance(data, (tuple, list)) and len(data) == 2:
+        return data[0], data[1]
+    return data, None
+
+
+def _binary(loss: Any) -> bool:
+    name = loss if isinstance(loss, str) else type(loss).__name__
+    return str(name).lower().replace("_", "").startswith("binary")
+
+
+def _count_classes(train: Any) -> int:
+    names = getattr(train, "class_names", None)
+    if names:
+        return len(names)
+    labels = _pair(train)[1]
+    if labels is None:
+        raise ArgumentError(
+            "fine_tune cannot tell how many classes there are from this source. Give classes=."
+        )
+    labels = labels.cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
+    return (
+        int(labels.shape[-1]) if labels.ndim == 2 and labels.shape[1] > 1 else int(labels.max()) + 1
+    )

@@ -1,0 +1,93 @@
+"""fine_tune: its stages, what it keeps, and what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import nnkit
+from nnkit import layers, transfer
+from nnkit.errors import ArgumentError
+from tests.transfer.test_transfer import pictures, small_base
+
+
+def batches_through(base: nnkit.Model) -> list[int]:
+    """The sizes of the batches that a model is given, written down as they come."""
+    seen: list[int] = []
+    base.register_forward_pre_hook(
+        lambda _, args: None if args[0].is_meta else seen.append(len(args[0]))
+    )
+    return seen
+
+
+def test_the_stages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base, data = small_base(), pictures(60)
+    seen = batches_through(base)
+    path = tmp_path / "best.weights.h5"
+    tuned = transfer.fine_tune(
+        base, data, data, head_epochs=5, stages=(1, "all"), stage_epochs=2, learning_rate=0.02,
+        checkpoint=path,
+    )  # fmt: skip
+    said = capsys.readouterr().out
+    assert "Stage 1 of 3: the head (39 weights) learns on base's features." in said
+    assert (
+        "Stage 2 of 3: base learns from block3_conv on (876 weights), learning rate 2.0e-03" in said
+    )
+    assert "Stage 3 of 3: base learns from block1_conv on" in said
+    assert seen[:4] == [32, 28, 32, 28]  # once for the training and once for the validation data
+    assert [stage.trained for stage in tuned.stages] == [
+        "head", "from block3_conv", "from block1_conv",
+    ]  # fmt: skip
+    assert [stage.learning_rate for stage in tuned.stages] == pytest.approx([0.02, 2e-3, 2e-4])
+    assert len(tuned.history["val_loss"]) == sum(stage.epochs for stage in tuned.stages) == 9
+    best = min(tuned.history["val_loss"])
+    tuned.model.compile(loss="sparse_categorical_crossentropy")
+    assert tuned.model.evaluate(*data, verbose=0) == pytest.approx(best, rel=1e-3)
+    kept = tuned.model.predict(data[0], verbose=0)
+    for weight in tuned.model.weights:
+        weight.data.zero_()
+    tuned.model.load_weights(path)
+    np.testing.assert_allclose(tuned.model.predict(data[0], verbose=0), kept, rtol=1e-4, atol=1e-6)
+
+
+def test_a_stage_that_does_harm_is_taken_back(capsys: pytest.CaptureFixture[str]) -> None:
+    base, data = small_base(), pictures(30)
+    tuned = transfer.fine_tune(
+        base, data, data, head_epochs=3, stages=("all",), stage_epochs=1, learning_rate=0.02,
+        slower=1000.0,
+    )  # fmt: skip
+    assert "this stage is taken back" in capsys.readouterr().out
+    tuned.model.compile(loss="sparse_categorical_crossentropy")
+    loss = tuned.model.evaluate(*data, verbose=0)
+    assert loss == pytest.approx(tuned.stages[0].best, rel=1e-3)
+
+
+def test_with_augmentation_the_base_runs_in_every_epoch() -> None:
+    base, data = small_base(), pictures(12)
+    seen = batches_through(base)
+    transfer.fine_tune(
+        base, data, augment=layers.GaussianNoise(0.1), head_epochs=3, stages=(), patience=5,
+        verbose=0,
+    )  # fmt: skip
+    assert seen == [12, 12, 12]
+
+
+def test_from_a_loader_with_named_classes() -> None:
+    x, y = pictures(20)
+    data = torch.utils.data.TensorDataset(torch.as_tensor(x), torch.as_tensor(y))
+    loader = torch.utils.data.DataLoader(data, batch_size=8)
+    loader.class_names = ["a", "b", "c", "d"]
+    tuned = transfer.fine_tune(small_base(), loader, loader, head_epochs=1, stages=(1,),
+                               stage_epochs=1, verbose=0)  # fmt: skip
+    assert tuned.model.output_shape == (None, 4)
+    assert "val_accuracy" in tuned.history
+    del loader.class_names
+    with pytest.raises(ArgumentError, match="how many classes"):
+        transfer.fine_tune(small_base(), loader)
+
+
+def test_the_public_names() -> None:
+    assert nnkit.transfer.fine_tune is transfer.fine_tune
