@@ -138,7 +138,8 @@ def _find(model: Model, name: str | None, images: Tensor) -> torch.nn.Module:
 def _module(layer: Layer) -> torch.nn.Module:
     """What is really called: of a wrapper that models make by themselves, the torch module."""
     plain = type(layer).__name__ == "TorchModuleWrapper" and layer.data_format is None
-    return layer.module if plain else layer
+    module: Any = layer.module if plain else layer
+    return module
 
 
 def _last_with_maps(model: Model, images: Tensor) -> torch.nn.Module:
@@ -171,5 +172,5 @@ def _last_with_maps(model: Model, images: Tensor) -> torch.nn.Module:
 
 def _scaled(heat: Tensor, single: bool) -> Any:
     largest = heat.flatten(1).amax(1)[:, None, None]
-    heat = (heat / largest.clamp_min(1e-12)).cpu().numpy()
-    return heat[0] if single else heat
+    made = (heat / largest.clamp_min(1e-12)).cpu().numpy()
+    return made[0] if single else made
