@@ -17,7 +17,10 @@ from nnkit.modes import hold_frozen, mark_frozen
 from nnkit.precision import PolicyOwner
 from nnkit.variable import Variable
 
-__all__ = ["Weight", "WeightOwner", "built_for_real", "keras_view", "on_meta", "to_dtype"]
+__all__ = ["Weight", "WeightOwner", "built_for_real", "keras_view", "on_meta", "thaws", "to_dtype"]
+
+# How often `trainable` was set, anywhere: a training step looks here before it looks at weights.
+thaws = [0]
 
 _real_device: list[torch.device] = []
 
@@ -220,6 +223,7 @@ class WeightOwner(PolicyOwner):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
+        thaws[0] += 1
         for module in self.modules():
             fixed = module._frozen_names if isinstance(module, WeightOwner) else ()
             if isinstance(module, WeightOwner):

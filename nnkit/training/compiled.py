@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -21,9 +22,11 @@ from nnkit.training import step
 from nnkit.training.jit import Jit
 from nnkit.training.objective import Metrics, Objective
 from nnkit.tree import flatten, map_structure
-from nnkit.weights import WeightOwner
+from nnkit.weights import WeightOwner, thaws
 
 __all__ = ["Compiled"]
+
+_log = logging.getLogger("nnkit")
 
 
 class Compiled:
@@ -44,6 +47,8 @@ class Compiled:
         self.history: History | None = None
         self._objective = None
         self._jit: Jit | None = None
+        self._thaws, self._told = -1, False
+        self._known_trainable: set[int] | None = None
         self.run_eagerly = self.jit_compile = False
         self.steps_per_execution = 1
         self._loss_tracker = Mean(name="loss")
@@ -100,6 +105,9 @@ class Compiled:
         self.run_eagerly, self.jit_compile = bool(run_eagerly), self._jit is not None
         check_count("steps_per_execution", steps_per_execution, 1)
         self.steps_per_execution = steps_per_execution
+        self._told, self._known_trainable = False, None
+        if self.built:
+            self._known_trainable = set(map(id, self.trainable_weights))  # type: ignore[attr-defined]
         self.compiled = True
         self._ready = self._checked = self._loss_seen = False
         self._loss_tracker.reset_state()
@@ -244,6 +252,8 @@ class Compiled:
         model: Any = self
         weights = [w for w in model.collect(lambda o: o._trainable) if w.tensor.requires_grad]
         parameters = [weight.tensor for weight in weights]
+        self._thaws = thaws[0]
+        self._say_what_changed(parameters)
         self._regularized = any(weight.regularizer is not None for weight in weights)
         self._parameters_to_train = parameters
         optimizer = self.optimizer
@@ -267,6 +277,17 @@ class Compiled:
     def _is_graph(self) -> bool:
         """Whether the model was made of symbolic tensors, so that all its weights are there."""
         return getattr(self, "_graph", None) is not None
+
+    def _say_what_changed(self, parameters: list[torch.Tensor]) -> None:
+        before, now = self._known_trainable, {id(parameter) for parameter in parameters}
+        if before is not None and before != now and not self._told:
+            self._told = True
+            _log.warning(
+                "%s trains %d weights from here on, not the %d of when it was compiled; its "
+                "optimizer keeps its state.", self.label, len(now), len(before),  # type: ignore[attr-defined]
+            )  # fmt: skip
+        if before is None:
+            self._known_trainable = now
 
     def _names_of_outputs(self) -> list[str] | None:
         model: Any = self

@@ -18,6 +18,7 @@ from nnkit.masks import attach_mask, mask_of
 from nnkit.optimizers import Optimizer
 from nnkit.training.objective import batch_size_of
 from nnkit.tree import map_structure
+from nnkit.weights import thaws
 
 __all__ = ["minimize", "predict", "test", "total_loss", "update"]
 
@@ -32,6 +33,8 @@ def update(model: Any, data: Any) -> Any:
     x, y, weight = unpack_x_y_sample_weight(data)
     if not model._ready:
         model._get_ready(x)
+    elif model._thaws != thaws[0]:
+        model._collect_parameters()
     if model._jit is not None and model._loss_seen and model._parameters_to_train:
         if not all(parameter.requires_grad for parameter in model._parameters_to_train):
             model._collect_parameters()

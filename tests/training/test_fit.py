@@ -406,3 +406,31 @@ def test_the_copy_of_finite_weights_leaves_out_what_is_frozen(data: Data) -> Non
     watch._due = 0.0
     watch.see(torch.tensor(1.0))
     assert {t.data_ptr() for t in watch._tensors} == {p.data_ptr() for p in model.parameters()}
+
+
+def test_thawing_within_an_epoch_takes_effect_at_the_next_step(
+    data: Data, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And one line says so, once."""
+    kernels = []
+
+    class Thaw(Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            kernels.append(self.model.layers[0].get_weights()[0])
+            self.model.layers[0].trainable = True
+
+    model = make_classifier()
+    model.layers[0].trainable = False
+    model.compile("adam", SPARSE)
+    model.fit(data.x, data.labels, 25, epochs=2, verbose=0, callbacks=[Thaw()])
+    changed = [not np.array_equal(a, b) for a, b in zip(kernels, kernels[1:], strict=False)]
+    assert changed == [True, True, True]
+    assert [record.message for record in caplog.records] == [
+        f"{model.label} trains 4 weights from here on, not the 2 of when it was compiled; its "
+        f"optimizer keeps its state."
+    ]
+    caplog.clear()
+    model.layers[0].trainable = False
+    model.compile("adam", SPARSE)
+    model.fit(data.x, data.labels, 25, verbose=0)
+    assert not caplog.records
