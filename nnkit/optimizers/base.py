@@ -121,6 +121,19 @@ class Optimizer(Stateful):
                 for param in self.built_params() if params is None else params:
                     param.copy_(self.state[param]["average"])
 
+    def finish_accumulation(self) -> None:
+        """Update from the batches since the last update, if there are any; called when fit ends.
+
+        Keras leaves these gradients waiting for a next fit.
+        """
+        steps, group = self.gradient_accumulation_steps or 1, self.param_groups[0]
+        gathered = group["iterations"] % steps
+        if gathered:
+            sums = [self.state[param]["gradient_accumulator"] for param in group["params"]]
+            group["iterations"] += steps - gathered - 1  # as if the window's last batch came next
+            # With what lies in the sums the mean over all steps is that over the gathered ones.
+            self._run(torch._foreach_mul(sums, steps / gathered - 1), quiet=True)
+
     def _run(self, grads: Sequence[Tensor | None], quiet: bool) -> None:
         """One call of `apply`, in Keras's order: accumulate, clip, decay, update, average."""
         plan = self._whole

@@ -90,6 +90,9 @@ class LossScaleOptimizer(Optimizer):
     def finalize_variable_values(self, params: Iterable[Tensor] | None = None) -> None:
         self.inner_optimizer.finalize_variable_values(params)
 
+    def finish_accumulation(self) -> None:
+        self.inner_optimizer.finish_accumulation()
+
     # -- scaling -------------------------------------------------------------------------------
 
     def scale_loss(self, loss: Tensor) -> Tensor:

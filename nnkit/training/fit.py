@@ -145,6 +145,7 @@ class Fit(Passes):
                     validation.close()
                 calls.close()
             if isinstance(self.optimizer, Optimizer):
+                self.optimizer.finish_accumulation()
                 self.optimizer.finalize_variable_values(self._parameters_to_train)
             calls.on_train_end(logs)
         if signals.terminated:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import pty
 import re
@@ -423,7 +424,7 @@ def test_thawing_within_an_epoch_takes_effect_at_the_next_step(
     model.layers[0].trainable = False
     model.compile("adam", SPARSE)
     model.fit(data.x, data.labels, 25, epochs=2, verbose=0, callbacks=[Thaw()])
-    changed = [not np.array_equal(a, b) for a, b in zip(kernels, kernels[1:], strict=False)]
+    changed = [not np.array_equal(a, b) for a, b in itertools.pairwise(kernels)]
     assert changed == [True, True, True]
     assert [record.message for record in caplog.records] == [
         f"{model.label} trains 4 weights from here on, not the 2 of when it was compiled; its "
@@ -434,3 +435,23 @@ def test_thawing_within_an_epoch_takes_effect_at_the_next_step(
     model.compile("adam", SPARSE)
     model.fit(data.x, data.labels, 25, verbose=0)
     assert not caplog.records
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+def test_accumulation_equals_the_big_batch_also_in_the_last_window(
+    optimizer: str, data: Data
+) -> None:
+    """Ten batches of five in windows of four are updates from 20, 20 and 10 samples."""
+    make = getattr(nnkit.optimizers, optimizer)
+    small, big = make_classifier(), make_classifier()
+    big.set_weights(small.get_weights())
+    small.compile(make(0.05, gradient_accumulation_steps=4), SPARSE)
+    big.compile(make(0.05), SPARSE)
+    small.fit(data.x, data.labels, 5, shuffle=False, verbose=0)
+    big.fit(data.x, data.labels, 20, shuffle=False, verbose=0)
+    assert small.optimizer.iterations == big.optimizer.iterations == 3
+    for one, other in zip(small.get_weights(), big.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    small.fit(data.x, data.labels, 5, shuffle=False, verbose=0, steps_per_epoch=4)
+    big.fit(data.x[:20], data.labels[:20], 20, shuffle=False, verbose=0)
+    np.testing.assert_allclose(small.get_weights()[0], big.get_weights()[0], rtol=1e-5, atol=1e-6)
