@@ -13,6 +13,7 @@ from nnkit.modes import in_mode
 from nnkit.shapes import Shape
 from nnkit.symbolic import Node, SymbolicTensor, placeholder
 from nnkit.tree import map_structure
+from nnkit.variable import Variable
 from nnkit.weights import built_for_real, on_meta
 
 __all__ = ["is_meta", "like", "placeholders", "run_on_meta", "shape_of"]
@@ -60,8 +61,13 @@ def _stand_ins(module: nn.Module) -> dict[str, torch.Tensor]:
     made: dict[int, torch.Tensor] = {}
     for _, tensor in _tensors(module):
         if id(tensor) not in made:
-            made[id(tensor)] = torch.empty_like(tensor, device="meta")
+            made[id(tensor)] = _like(tensor, torch.empty_like(tensor, device="meta"))
     return {name: made[id(tensor)] for name, tensor in _tensors(module)}
+
+
+def _like(tensor: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
+    """A stand-in that can be assigned to if the tensor can."""
+    return Variable(made) if isinstance(tensor, Variable) else made
 
 
 def _on_zeros(module: nn.Module, args: Any, kwargs: Any) -> Any:
@@ -70,7 +76,7 @@ def _on_zeros(module: nn.Module, args: Any, kwargs: Any) -> Any:
     def zeros(value: Any) -> Any:
         return torch.zeros(value.shape, dtype=value.dtype) if is_meta(value) else value
 
-    copies = {id(t): t.detach().clone() for _, t in _tensors(module)}
+    copies = {id(t): _like(t, t.detach().clone()) for _, t in _tensors(module)}
     state = {name: copies[id(t)] for name, t in _tensors(module)}
     real_args, real_kwargs = map_structure(zeros, (args, kwargs))
     with torch.no_grad(), torch.random.fork_rng():

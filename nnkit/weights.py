@@ -80,7 +80,7 @@ class WeightOwner(PolicyOwner):
         name: str | None = None,
         layout: Layout = SAME,
         **kwargs: Any,
-    ) -> nn.Parameter:
+    ) -> Variable:
         """Make a weight of this layer.
 
         Args:
@@ -93,7 +93,7 @@ class WeightOwner(PolicyOwner):
             name: Keras's name for it, and its key in `state_dict` until it is set as an attribute.
             layout: how torch stores it.
 
-        Returns: the parameter, in torch's layout.
+        Returns: the parameter, in torch's layout, with Keras's `value` and `assign`.
         """
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         if any(size is None or size < 0 for size in shape):
@@ -114,9 +114,8 @@ class WeightOwner(PolicyOwner):
             else:
                 made = initializers.call_initializer(initializers.get(initializer), shape, dtype)
                 value = layout.to_torch(made)
-        kind: Any = nn.Parameter if trainable else Variable
-        weight: nn.Parameter = kind(value, requires_grad=trainable and self._trainable)
         name = name or f"variable_{len(self._about)}"
+        weight = Variable(value, requires_grad=trainable and self._trainable, name=name)
         key = name.replace(".", "_").replace("/", "_")
         while key in self._parameters or key in self.__dict__:
             key += "_"

@@ -101,6 +101,12 @@ class Compiled:
         self.loss = None if isinstance(loss, nn.Module) else loss
         if jit_compile is True and run_eagerly:
             warnings.warn("jit_compile=True has no effect with run_eagerly=True.", stacklevel=2)
+        if jit_compile is True and type(self).train_step is not Compiled.train_step:
+            warnings.warn(
+                f"jit_compile=True compiles the built-in steps; the train_step of "
+                f"{type(self).__name__} runs as it is written. Use torch.compile inside it.",
+                stacklevel=2,
+            )
         self._jit = Jit() if jit_compile is True and not run_eagerly else None
         self.run_eagerly, self.jit_compile = bool(run_eagerly), self._jit is not None
         check_count("steps_per_execution", steps_per_execution, 1)
@@ -266,7 +272,8 @@ class Compiled:
         elif self._optimizer_factory is not None:
             if not _held(optimizer).issuperset(map(id, parameters)):
                 # Frozen parameters too: torch skips them until they are trained.
-                every = [p for p in model.parameters() if type(p) is nn.Parameter]
+                fixed = _never_trained(model)
+                every = [p for p in model.parameters() if id(p) not in fixed]
                 self.optimizer = self._optimizer_factory.build(every)
         elif _held(optimizer).isdisjoint(map(id, parameters)):
             raise ArgumentError(
@@ -306,6 +313,12 @@ def _paths(model: Any) -> dict[int, str]:
     """Keras's names with their layers, "dense/kernel", by the identity of the parameter."""
     owners = [module for module in model.modules() if isinstance(module, WeightOwner)]
     return {id(w.tensor): f"{o.name}/{w.name}" for o in owners for w in o._own()}
+
+
+def _never_trained(model: Any) -> set[int]:
+    """The identities of the weights that were made with trainable=False."""
+    owners = [module for module in model.modules() if isinstance(module, WeightOwner)]
+    return {id(owner._parameters.get(key)) for owner in owners for key in owner._frozen_names}
 
 
 def _held(optimizer: Any) -> set[int]:

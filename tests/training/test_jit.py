@@ -177,3 +177,12 @@ def test_with_the_real_compiler(data: Data, monkeypatch: pytest.MonkeyPatch) -> 
     model, found = fitted(convnet, data.x, data.labels, True)
     assert not model._jit.failed
     np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-5)
+
+
+def test_a_step_of_ones_own_is_not_compiled() -> None:
+    class Own(Sequential):
+        def train_step(self, data: Any) -> Any:
+            return super().train_step(data)
+
+    with pytest.warns(UserWarning, match="the train_step of Own runs as it is written"):
+        Own(make_classifier().layers).compile("sgd", SPARSE, jit_compile=True)
