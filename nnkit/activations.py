@@ -5,7 +5,6 @@ Each one maps a tensor to a tensor. `get` turns what a user writes as `activatio
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nnkit.custom_objects import get_registered_name, supplying
 from nnkit.errors import ArgumentError
 from nnkit.registry import Registry
 
@@ -363,30 +363,22 @@ def get(identifier: Any) -> Any:
 def serialize(activation: Any) -> Any:
     """Plain data from which `deserialize` makes the same activation: a name or a config.
 
-    Raises: ArgumentError for what has no name of its own: a lambda, a module with arguments, or a
-        function that shares its name with another one here.
+    Raises: ArgumentError for a function that shares its name with another one here.
     """
     if activation is None or isinstance(activation, (str, dict)):
         return activation
-    if hasattr(activation, "get_config"):
-        return REGISTRY.serialize(activation)
     name = getattr(activation, "__name__", None)
     if name in REGISTRY.names() and REGISTRY.find(name) is activation:
         return name
     for key in (activation, type(activation)):
         if key in _TORCH_NAMES:
             return _TORCH_NAMES[key]
-    if not inspect.isfunction(activation) or name == "<lambda>" or name in REGISTRY.names():
+    if name in REGISTRY.names() and get_registered_name(activation) == name:
         raise ArgumentError(
-            f"Cannot write activation {activation!r} into a config. Use an activation's name, a "
-            f"function defined under a name of its own, or an object with get_config()."
+            f"Cannot write activation {activation!r} into a config: {name!r} means another one. "
+            f"Define the function under a name of its own, or register it."
         )
-    return {
-        "module": "builtins",
-        "class_name": "function",
-        "config": name,
-        "registered_name": "function",
-    }
+    return REGISTRY.serialize(activation)
 
 
 def keeps_shape(activation: Any) -> bool:
@@ -395,6 +387,12 @@ def keeps_shape(activation: Any) -> bool:
     return name != "glu" and name in REGISTRY.names() and REGISTRY.find(name) is activation
 
 
-def deserialize(config: Any) -> Any:
-    """The activation for what `serialize` gave."""
-    return get(config)
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """The activation for what `serialize` gave.
+
+    Args:
+        config: the dict, or a name.
+        custom_objects: classes and functions by the names the config has for them.
+    """
+    with supplying(custom_objects):
+        return get(config)

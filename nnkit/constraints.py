@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.custom_objects import supplying
 from nnkit.errors import ArgumentError
 from nnkit.registry import Registry
 
@@ -180,6 +181,12 @@ def serialize(constraint: Any) -> Any:
     return REGISTRY.serialize(constraint)
 
 
-def deserialize(config: Any) -> Any:
-    """The constraint for what `serialize` gave."""
-    return REGISTRY.get(config)
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """The constraint for what `serialize` gave.
+
+    Args:
+        config: the dict, or a name.
+        custom_objects: classes and functions by the names the config has for them.
+    """
+    with supplying(custom_objects):
+        return REGISTRY.get(config)

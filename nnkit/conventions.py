@@ -1,4 +1,4 @@
-"""Keras's conventions for writing a layer: its arguments, `call`, `build` and `get_config`."""
+"""Keras's conventions for writing a layer: its arguments, `call` and `build`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from nnkit.errors import unknown_name
@@ -19,7 +18,6 @@ __all__ = [
     "add_activity_loss",
     "adopt_lists",
     "computes",
-    "config_of",
     "filling_training",
     "first_shape",
     "holds",
@@ -27,8 +25,6 @@ __all__ = [
     "positional",
     "tracked_build",
 ]
-
-_BASE = {"name", "trainable", "dtype"}
 
 
 def filling_training(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,34 +54,6 @@ def tracked_build(body: Callable[..., None]) -> Callable[..., None]:
             self.set_weights(self.__dict__.pop("_initial_weights"))
 
     return build
-
-
-def config_of(layer: Any) -> dict[str, Any]:
-    """The constructor's arguments of a layer, as plain data."""
-    args, kwargs = layer._init_args
-    signature = inspect.signature(type(layer).__init__)
-    bound = signature.bind_partial(layer, *args, **kwargs)
-    bound.apply_defaults()
-    config: dict[str, Any] = {}
-    for name, value in list(bound.arguments.items())[1:]:
-        if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
-            left = {*_BASE, "input_shape", "input_dim", "batch_size"}
-            config.update({k: _plain(v) for k, v in value.items() if k not in left})
-        elif name not in _BASE:
-            config[name] = _plain(value)
-    return config
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if hasattr(value, "get_config"):
-        return {"class_name": type(value).__name__, "config": value.get_config()}
-    if getattr(value, "__module__", None) == "nnkit.activations":
-        return value.__name__
-    return value
 
 
 def first_shape(layer: Any, kwargs: dict[str, Any]) -> Shape | None:

@@ -7,7 +7,8 @@
     ├── DataError         (ValueError)    data unfit for training: lengths, labels, NaN, empty
     ├── NotBuiltError     (ValueError)    something was asked of a model that has no weights yet
     ├── NotCompiledError  (RuntimeError)  fit or evaluate before compile
-    ├── FileError         (ValueError)    a weights file that does not fit the model
+    ├── ConfigError       (NotImplementedError)  an object that cannot be written into a config
+    ├── FileError         (ValueError)    a file that does not fit the model, or is damaged
     ├── DownloadError     (OSError)       a data set that cannot be fetched or is damaged
     ├── MissingNameError  (AttributeError)   a name of Keras that is not here
     └── MissingImportError (ModuleNotFoundError)  the same, met by an import
@@ -23,6 +24,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "ArgumentError",
+    "ConfigError",
     "DataError",
     "DownloadError",
     "FileError",
@@ -65,8 +67,12 @@ class NotCompiledError(NnkitError, RuntimeError):
     """The model has no loss or optimizer yet."""
 
 
+class ConfigError(NnkitError, NotImplementedError):
+    """An object cannot be written into a config."""
+
+
 class FileError(NnkitError, ValueError):
-    """A weights file does not fit the model, or is damaged."""
+    """A file does not fit the model, or is damaged."""
 
 
 class DownloadError(NnkitError, OSError):

@@ -21,7 +21,6 @@ from nnkit.conventions import (
     add_activity_loss,
     adopt_lists,
     computes,
-    config_of,
     filling_training,
     first_shape,
     holds,
@@ -31,6 +30,7 @@ from nnkit.conventions import (
 )
 from nnkit.convert import as_tensor, free_batch
 from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
+from nnkit.layer_config import config_of, readable
 from nnkit.masks import attach_mask, mask_of
 from nnkit.modes import in_mode, is_settled, join_mode, needs_mode
 from nnkit.naming import auto_name
@@ -172,16 +172,13 @@ class Layer(WeightOwner):
         return run_on_meta(self, args, kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments this layer was made with, as plain data."""
-        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
-        config["dtype"] = dtype_policies.serialize(self.dtype_policy)
-        config.update(config_of(self))
-        return config
+        """The arguments this layer was made with, as plain data in Keras's form."""
+        return config_of(self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """A new, unbuilt layer from `get_config()`."""
-        return cls(**config)
+        """A new, unbuilt layer from `get_config()`, nnkit's or Keras's."""
+        return cls(**readable(cls, config))
 
     # -- what a user reads ---------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnkit.custom_objects import publish
 from nnkit.errors import ArgumentError, ShapeError
 
 __all__ = [
@@ -345,3 +346,6 @@ def beta(
     kind = to_dtype(dtype)
     pair = torch.stack([_parameter(alpha, shape, kind), _parameter(beta, shape, kind)], dim=-1)
     return torch._sample_dirichlet(pair, generator=generator_for(seed))[..., 0].to(kind)
+
+
+publish("keras.random", ["SeedGenerator"], globals())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from nnkit.custom_objects import custom_objects_now, publish, supplying
 from nnkit.errors import ArgumentError, unknown_name
+from nnkit.serialization import deserialize_keras_object, serialize_keras_object
 
 __all__ = ["Registry"]
 
@@ -38,6 +40,8 @@ class Registry:
             for name in (getattr(item, "__name__", ""), *names):
                 self._exact[name] = item
                 self._loose.setdefault(_plain(name), item)
+            own = getattr(item, "__name__", "")
+            publish(self.module, [own], {own: item})
             return item
 
         return register
@@ -48,11 +52,14 @@ class Registry:
 
     def find(self, name: str) -> Any:
         """The class or function of this name: exact first, then ignoring case and underscores."""
+        own = custom_objects_now()
+        if name in own:
+            return own[name]
         if name in self._exact:
             return self._exact[name]
         if _plain(name) in self._loose:
             return self._loose[_plain(name)]
-        raise unknown_name(self.kind, name, self._exact)
+        raise unknown_name(self.kind, name, [*self._exact, *own])
 
     def get(self, identifier: Any) -> Any:
         """Turn what a user wrote into an object.
@@ -79,29 +86,29 @@ class Registry:
             f"Give a name, an object, a function or a config."
         )
 
-    def deserialize(self, config: dict[str, Any]) -> Any:
-        """The object of a config made by `serialize`."""
+    def deserialize(self, config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """The object of a config made by `serialize`, or of an older and shorter one.
+
+        Args:
+            config: the dict, or a name.
+            custom_objects: classes and functions by the names the config has for them.
+        """
+        with supplying(custom_objects):
+            return self._deserialize(config)
+
+    def _deserialize(self, config: Any) -> Any:
+        if not isinstance(config, dict):
+            return self.find(config) if isinstance(config, str) else config
         if "class_name" not in config:
             raise ArgumentError(f"A config of a {self.kind} needs 'class_name', got {config!r}.")
-        found = self.find(
-            config["class_name"] if config["class_name"] != "function" else config["config"]
-        )
-        if not inspect.isclass(found):
-            return found
-        make = getattr(found, "from_config", None)
-        arguments = config.get("config") or {}
-        return make(arguments) if make else found(**arguments)
+        whole = {"config": {}, **config}
+        if "module" in config and config["module"] is not None:
+            return deserialize_keras_object(whole)
+        # Before version 3 Keras wrote no module: the name is one of this kind.
+        name = str(whole["config"] if config["class_name"] == "function" else config["class_name"])
+        found = self.find(str(config.get("registered_name") or name))
+        return deserialize_keras_object(whole, module_objects={name: found})
 
     def serialize(self, item: Any) -> Any:
-        """A config (plain data) for an object: Keras's dict for objects, the name for functions."""
-        if item is None or isinstance(item, (str, dict)):
-            return item
-        if hasattr(item, "get_config"):
-            known = self._exact.get(type(item).__name__) is type(item)
-            return {
-                "module": self.module if known else None,
-                "class_name": type(item).__name__,
-                "config": item.get_config(),
-                "registered_name": None if known else type(item).__name__,
-            }
-        return getattr(item, "__name__", type(item).__name__)
+        """A config (plain data) for an object or function, in Keras's form."""
+        return serialize_keras_object(item)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nnkit.custom_objects import supplying
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.registry import Registry
 
@@ -187,6 +188,12 @@ def serialize(regularizer: Any) -> Any:
     return REGISTRY.serialize(regularizer)
 
 
-def deserialize(config: Any) -> Any:
-    """The regularizer for what `serialize` gave."""
-    return REGISTRY.get(config)
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """The regularizer for what `serialize` gave.
+
+    Args:
+        config: the dict, or a name.
+        custom_objects: classes and functions by the names the config has for them.
+    """
+    with supplying(custom_objects):
+        return REGISTRY.get(config)

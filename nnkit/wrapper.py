@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from torch import nn
 
+from nnkit.custom_objects import custom_objects_now
 from nnkit.errors import ArgumentError
 from nnkit.layer import Layer
+from nnkit.layer_config import readable
 from nnkit.naming import auto_name
 from nnkit.symbolic import has_symbolic
 from nnkit.tree import map_structure
@@ -58,6 +60,30 @@ class TorchModuleWrapper(Layer):
         self.module = module
         self.data_format = data_format
         self.built = True
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A new layer from `get_config()`; custom objects must have its module.
+
+        Under the layer's name, or under that of the module's class: a module, or a class or
+        function that makes one without arguments.
+        """
+        given, name = config.get("module"), config.get("name")
+        supplied = custom_objects_now()
+        keys = (str(name), str(given.get("registered_name")) if isinstance(given, dict) else "")
+        module = (
+            given
+            if isinstance(given, nn.Module)
+            else next((supplied[key] for key in keys if key in supplied), None)
+        )
+        if module is None:
+            raise ArgumentError(
+                f"The layer {name!r} holds a torch module of class {keys[1]!r}, which a config "
+                f"cannot make. Supply it: custom_objects={{{name!r}: module}}, or a function "
+                f"without arguments that makes it."
+            )
+        made = module if isinstance(module, nn.Module) else module()
+        return cls(**{**readable(cls, {**config, "module": None}), "module": made})
 
     @property
     def label(self) -> str:

@@ -82,7 +82,12 @@ def test_configs() -> None:
         "registered_name": None,
     }
     assert things.get(config)(2.0) == 14.0
-    assert things.serialize(plus_one) == "plus_one"
+    assert things.serialize(plus_one) == {
+        "module": "builtins",
+        "class_name": "function",
+        "config": "plus_one",
+        "registered_name": "function",
+    }
     assert things.serialize("plus_one") == "plus_one"
     assert things.serialize(Own())["registered_name"] == "Own"
     assert things.names() == ["ScaleBy", "plus_one", "scale_by"]

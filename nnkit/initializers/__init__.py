@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from nnkit.custom_objects import supplying
 from nnkit.initializers.base import (
     REGISTRY,
     Initializer,
@@ -85,6 +86,12 @@ def serialize(initializer: Any) -> Any:
     return REGISTRY.serialize(initializer)
 
 
-def deserialize(config: Any) -> Any:
-    """The initializer for what `serialize` gave."""
-    return REGISTRY.get(config)
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """The initializer for what `serialize` gave.
+
+    Args:
+        config: the dict, or a name.
+        custom_objects: classes and functions by the names the config has for them.
+    """
+    with supplying(custom_objects):
+        return REGISTRY.get(config)

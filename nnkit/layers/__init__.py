@@ -1,5 +1,10 @@
 """Layers under the names of `keras.layers`."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from nnkit.custom_objects import publish
 from nnkit.layer import Layer
 from nnkit.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from nnkit.layers.adaptive_pooling import (
@@ -160,6 +165,11 @@ from nnkit.layers.text import StringLookup, TextVectorization
 from nnkit.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
 from nnkit.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 from nnkit.legacy import accept_old_arguments
+from nnkit.serialization import (
+    deserialize_keras_object,
+    is_object_config,
+    serialize_keras_object,
+)
 from nnkit.wrapper import TorchModuleWrapper
 
 __all__ = [
@@ -326,11 +336,35 @@ __all__ = [
     "add",
     "average",
     "concatenate",
+    "deserialize",
     "dot",
     "maximum",
     "minimum",
     "multiply",
+    "serialize",
     "subtract",
 ]
 
 accept_old_arguments(globals())
+publish(
+    "keras.layers", [name for name in __all__ if name[0].isupper() and name != "Input"], globals()
+)
+
+
+def serialize(layer: Any) -> Any:
+    """A config (plain data) for a layer, in Keras's form."""
+    return serialize_keras_object(layer)
+
+
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """The layer of a config made by `serialize`, here or in Keras.
+
+    Args:
+        config: the dict; one without a module, as older versions wrote it, names a layer of Keras.
+        custom_objects: classes and functions by the names the config has for them.
+
+    Raises: ArgumentError for a class that is not known here.
+    """
+    if is_object_config(config) and "module" not in config:
+        config = {"module": "keras.layers", **config}
+    return deserialize_keras_object(config, custom_objects)

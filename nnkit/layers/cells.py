@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,6 @@ from nnkit.layers.recurrent_kernels import (
     one_step,
     run_cell,
 )
-from nnkit.layers.wrappers import revived
 from nnkit.layouts import Layout
 
 __all__ = ["GRUCell", "LSTMCell", "SimpleRNNCell", "StackedRNNCells"]
@@ -336,11 +335,6 @@ class StackedRNNCells(Cell):
                 f"{self.label}: {who} gives outputs of shape {shape}, but its output_size (without "
                 f"one, its first state_size) says {_output_shape(cell)}. Set its output_size."
             )
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """New cells from `get_config()`."""
-        return cls(**revived(config))
 
 
 def _output_shape(cell: Any) -> tuple[int, ...]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 
 from nnkit import activations
+from nnkit.custom_objects import custom_objects_now
 from nnkit.errors import ArgumentError
 from nnkit.layer import Layer
+from nnkit.layer_config import readable
 from nnkit.layouts import DENSE
 from nnkit.probing import like
+from nnkit.serialization import serialize_keras_object, serialized_function
 from nnkit.shapes import positive
 from nnkit.weights import keras_view
 
@@ -131,6 +134,7 @@ class Lambda(Layer):
         if not callable(function):
             raise ArgumentError(f"{self.label} needs a function of a tensor, got {function!r}.")
         self.function = function
+        self.output_shape = output_shape
         self.arguments = arguments or {}
         self.mask = mask
         self.supports_masking = mask is not None
@@ -144,3 +148,35 @@ class Lambda(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return self.mask(inputs, mask) if callable(self.mask) else self.mask
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments; a lambda has no name, so it goes by that of the layer."""
+        config = super().get_config()
+        for name in ("function", "output_shape", "mask"):
+            value = getattr(self, name)
+            if callable(value):
+                config[name] = self._named(value)
+            elif value is None:
+                del config[name]  # as Keras does
+        return {**config, "arguments": serialize_keras_object(self.arguments)}
+
+    def _named(self, function: Callable[..., Any]) -> Any:
+        nameless = getattr(function, "__name__", "<lambda>") == "<lambda>"
+        return serialized_function(self.name) if nameless else serialize_keras_object(function)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A new layer from `get_config()`; custom objects must have its function.
+
+        They are asked for the function's name, or for the layer's. Bytecode is never run.
+        """
+        function = custom_objects_now().get(str(config.get("name")))
+        if function is not None:
+            return cls(**readable(cls, {**config, "function": None}) | {"function": function})
+        if dict(config["function"]).get("class_name") == "__lambda__":
+            raise ArgumentError(
+                f"The Lambda layer {config.get('name')!r} holds the bytecode of a function, which "
+                f"is never run here, whatever safe_mode says. Supply the function: "
+                f"custom_objects={{{config.get('name')!r}: function}}."
+            )
+        return cls(**readable(cls, config))

@@ -220,7 +220,3 @@ class EinsumDense(Layer):
         extra = len(shape) - len(x)
         outer = (shape[:extra], ()) if self._dots == "left" else ((), shape[len(x) :])
         return like(inputs, [*outer[0], *named, *outer[1]])  # type: ignore[list-item]
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        return {name: value for name, value in config.items() if name not in _NOT_HERE}

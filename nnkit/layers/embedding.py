@@ -86,9 +86,3 @@ class Embedding(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return inputs != 0 if self.mask_zero else None
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        for name in ("weights", "lora_rank", "lora_alpha", "quantization_config"):
-            del config[name]
-        return config

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -53,6 +53,7 @@ class IndexLookup(DataLayer):
     """
 
     words: bool
+    _given = False
 
     def __init__(
         self,
@@ -73,12 +74,13 @@ class IndexLookup(DataLayer):
         **kwargs: Any,
     ) -> None:
         # Keras's configs hold these; the vocabulary tells its size, and indices have one dtype.
-        for unused in ("vocabulary_size", "dtype"):
+        for unused in ("vocabulary_size", "has_input_vocabulary", "dtype"):
             kwargs.pop(unused, None)
-        given = kwargs.pop("has_input_vocabulary", vocabulary is not None)
         super().__init__(name=name, **kwargs)
         who = self.label
-        self._given = bool(given)
+        # What came with the constructor is written into configs; the rest is state.
+        self.input_vocabulary: list[Any] | None = None
+        self.input_idf_weights: list[float] | None = None
         self.num_oov_indices = positive(who, "num_oov_indices", num_oov_indices, least=0)
         self.max_tokens = None if max_tokens is None else positive(who, "max_tokens", max_tokens)
         self.mask_token, self.oov_token = mask_token, oov_token
@@ -95,6 +97,11 @@ class IndexLookup(DataLayer):
         self.register_buffer("idf_weights", None, persistent=False)
         if vocabulary is not None:
             self.set_vocabulary(vocabulary, idf_weights)
+            if not isinstance(vocabulary, (str, os.PathLike)):
+                self.input_vocabulary = self.tokens_of(as_rows(vocabulary, who))
+                weights = None if idf_weights is None else np.asarray(idf_weights).tolist()
+                self.input_idf_weights = weights
+            self._given = True
 
     def _check_options(self, idf_weights: Any) -> None:
         who, start = self.label, self._token_start
@@ -296,13 +303,27 @@ class IndexLookup(DataLayer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        if self._tokens is not None:
-            config["vocabulary"] = self.get_vocabulary(self.output_mode == "tf_idf")
-            config["has_input_vocabulary"] = self._given
-            if self.idf_weights is not None:
-                config["idf_weights"] = self.idf_weights[: self.vocabulary_size()].tolist()
-        return config
+        return {
+            **super().get_config(),
+            "vocabulary": self.input_vocabulary,
+            "idf_weights": self.input_idf_weights,
+            "vocabulary_size": None if self._tokens is None else self.vocabulary_size(),
+            "oov_method": self.oov_method,
+            "salt": self.salt,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A new layer from `get_config()`.
+
+        Raises: ArgumentError where the vocabulary is the name of a file, which is not opened.
+        """
+        if isinstance(config.get("vocabulary"), str):
+            raise ArgumentError(
+                f"{cls.__name__}: the config names the vocabulary file {config['vocabulary']!r}; "
+                f"no file is opened because a config names it. Give its tokens in a list."
+            )
+        return super().from_config(config)
 
 
 class IntegerLookup(IndexLookup):

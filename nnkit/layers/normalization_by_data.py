@@ -376,7 +376,7 @@ class Normalization(DataLayer):
 
     def get_config(self) -> dict[str, Any]:
         given = {"mean": self.input_mean, "variance": self.input_variance}
-        return {**super().get_config(), "axis": list(self.axis) or None, **given}
+        return {**super().get_config(), "axis": list(self.axis), **given}
 
 
 def _numbers(batch: Any, who: str) -> torch.Tensor:

@@ -61,9 +61,6 @@ class Rescaling(SameShape):
             return scaled
         return scaled + (self.offset if self._offset is None else self._offset)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "scale": self.scale, "offset": self.offset}
-
 
 def _plain(who: str, argument: str, value: Any) -> Any:
     """A number as it is, anything array-like as (nested) lists."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import torch
 
 from nnkit.layers.cells import StackedRNNCells
 from nnkit.layers.recurrent_base import TimeLayer
 from nnkit.layers.recurrent_kernels import Options, build_inner, check_cell, first_states, listed
-from nnkit.layers.wrappers import revived
 from nnkit.shapes import axes
 
 __all__ = ["RNN"]
@@ -63,8 +62,3 @@ class RNN(TimeLayer):
     def build(self, input_shape: Any) -> None:
         build_inner(self.cell, (input_shape[0], *input_shape[2:]))
         super().build(input_shape)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """A new layer from `get_config()`, with its cell made from its own."""
-        return cls(**revived(config))

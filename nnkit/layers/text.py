@@ -6,7 +6,7 @@ import re
 import string
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -72,6 +72,7 @@ class StringLookup(IndexLookup):
         places = (max_tokens, num_oov_indices, mask_token, oov_token, "string")
         known: Any = (vocabulary, idf_weights, invert, output_mode, sparse, pad_to_max_tokens)
         known += ("floormod", name, salt)
+        kwargs.pop("oov_method", None)  # Keras's configs have it; it is for whole numbers
         super().__init__(*places, *known, **kwargs)
 
     def check_input(self, shape: Any) -> None:
@@ -160,8 +161,8 @@ class TextVectorization(DataLayer):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        learned = {k: kwargs.pop(k) for k in ("has_input_vocabulary",) if k in kwargs}
-        kwargs.pop("vocabulary_size", None)
+        for unused in ("vocabulary_size", "has_input_vocabulary"):
+            kwargs.pop(unused, None)  # Keras's configs hold these
         super().__init__(name=name, **kwargs)
         who = self.label
         if ragged:
@@ -184,7 +185,6 @@ class TextVectorization(DataLayer):
             output_mode=output_mode,
             sparse=sparse,
             encoding=encoding,
-            **learned,
         )
         if length is not None and self._lookup_layer.output_mode != "int":
             raise ArgumentError(f"{who}: output_sequence_length needs output_mode='int'.")
@@ -287,9 +287,15 @@ class TextVectorization(DataLayer):
         return coded.reshape(*lead, coded.shape[-1])
 
     def get_config(self) -> dict[str, Any]:
-        learned = ("vocabulary", "idf_weights", "has_input_vocabulary")
         known = self._lookup_layer.get_config()
-        return {**super().get_config(), **{key: known[key] for key in learned if key in known}}
+        learned = {key: known[key] for key in ("vocabulary", "idf_weights")}
+        return {**super().get_config(), **learned, "vocabulary_size": self.vocabulary_size()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A new layer from `get_config()`; see StringLookup."""
+        StringLookup.from_config({"vocabulary": config.get("vocabulary")})
+        return super().from_config(config)
 
 
 def _choice(who: str, argument: str, value: Any, names: tuple[str, ...]) -> Any:

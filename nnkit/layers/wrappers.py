@@ -6,19 +6,20 @@ import copy
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import nn
 
-from nnkit.errors import ArgumentError, ShapeError, unknown_name
+from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layers.batch_normalization import BatchNormalization
+from nnkit.serialization import serialize_keras_object
 from nnkit.shapes import describe, one_of
 from nnkit.tree import flatten, map_structure
 from nnkit.wrapper import as_layer
 
-__all__ = ["Bidirectional", "TimeDistributed", "Wrapper", "revived"]
+__all__ = ["Bidirectional", "TimeDistributed", "Wrapper"]
 
 
 class Wrapper(Layer):
@@ -39,11 +40,6 @@ class Wrapper(Layer):
             self.layer.check_input(input_shape)
             self.layer.build(input_shape)
             self.layer.built = True
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """A new layer from `get_config()`, with the layers inside made from theirs."""
-        return cls(**revived(config))
 
 
 class TimeDistributed(Wrapper):
@@ -250,12 +246,7 @@ class Bidirectional(Layer):
     reset_states = reset_state
 
     def get_config(self) -> dict[str, Any]:
-        return {name: value for name, value in super().get_config().items() if name != "weights"}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """A new layer from `get_config()`, with the layers inside made from theirs."""
-        return cls(**revived(config))
+        return {**super().get_config(), "layer": serialize_keras_object(self.forward_layer)}
 
 
 def _remade(layer: Layer, **changes: Any) -> Any:
@@ -281,27 +272,6 @@ def _anew(argument: Any) -> Any:
     made = kind(*args, **kwargs)
     made.name, made.trainable = argument.name, argument.trainable
     return made
-
-
-def revived(config: dict[str, Any]) -> dict[str, Any]:
-    """The config with layers in place of their configs {"class_name": ..., "config": ...}."""
-    held = {"layer", "layers", "backward_layer", "cell", "cells"} & set(config)
-    return {**config, **{name: _revive(config[name]) for name in held}}
-
-
-def _revive(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_revive(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    known = {kind.__name__: kind for kind in _kinds(Layer)}
-    if value["class_name"] not in known:
-        raise unknown_name("layer class", value["class_name"], known)
-    return known[value["class_name"]].from_config(value["config"])
-
-
-def _kinds(kind: type[Layer]) -> list[type[Layer]]:
-    return [kind, *(below for child in kind.__subclasses__() for below in _kinds(child))]
 
 
 def _shapes(shape: Any) -> list[tuple[int | None, ...]]:

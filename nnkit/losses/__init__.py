@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from nnkit.custom_objects import supplying
 from nnkit.errors import ArgumentError
 from nnkit.losses.base import REGISTRY, Loss, LossFunctionWrapper
 from nnkit.losses.checks import check_labels, check_targets
@@ -218,6 +219,12 @@ def serialize(loss: Any) -> Any:
     return REGISTRY.serialize(loss)
 
 
-def deserialize(config: Any) -> Any:
-    """The loss of a config made by `serialize`."""
-    return get(config)
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """The loss of a config made by `serialize`.
+
+    Args:
+        config: the dict, or a name.
+        custom_objects: classes and functions by the names the config has for them.
+    """
+    with supplying(custom_objects):
+        return get(config)

@@ -194,6 +194,6 @@ class LossFunctionWrapper(Loss):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The loss made of what `get_config` returned."""
         config = dict(config)
-        if isinstance(config.get("fn"), str):
-            config["fn"] = REGISTRY.find(config["fn"])
+        if isinstance(config.get("fn"), (str, dict)):
+            config["fn"] = REGISTRY.deserialize(config["fn"])
         return cls(**config)

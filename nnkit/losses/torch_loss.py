@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nnkit.errors import ArgumentError
+from nnkit.errors import ArgumentError, unknown_name
 from nnkit.losses.base import Loss
 from nnkit.losses.tensors import as_prediction, as_tensor, mask_of, matched
 from nnkit.naming import to_snake_case
@@ -23,6 +23,9 @@ CLASS_LOSSES = frozenset({
     "CrossEntropyLoss", "NLLLoss", "NLLLoss2d", "MultiMarginLoss",
     "cross_entropy", "nll_loss", "multi_margin_loss",
 })  # fmt: skip
+_ENTROPIES = (
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div",
+)  # fmt: skip
 _INTEGER_LOSSES = frozenset({"MultiLabelMarginLoss", "multilabel_margin_loss"})
 _OTHER_INPUTS = frozenset({
     "CTCLoss", "CosineEmbeddingLoss", "GaussianNLLLoss", "MarginRankingLoss", "TripletMarginLoss",
@@ -118,7 +121,12 @@ class TorchLoss(Loss):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TorchLoss:
         """The loss made of what `get_config` returned."""
-        made = getattr(nn, config["loss"], None) or getattr(F, config["loss"])
+        # A config names a loss of torch, and nothing else that torch has.
+        name = str(config["loss"])
+        home = nn if name in nn.modules.loss.__all__ else F
+        if home is F and not name.endswith("_loss") and name not in _ENTROPIES:
+            raise unknown_name("loss of torch", name, [*nn.modules.loss.__all__, *_ENTROPIES])
+        made: Any = getattr(home, name)
         arguments = {
             n: torch.tensor(value) if isinstance(value, list) else value
             for n, value in config.get("arguments", {}).items()

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from nnkit.custom_objects import supplying
 from nnkit.errors import ArgumentError
 from nnkit.losses import (
     TorchLoss,
@@ -242,6 +243,12 @@ def serialize(metric: Any) -> Any:
     return REGISTRY.serialize(metric)
 
 
-def deserialize(config: Any) -> Any:
-    """The metric of a config made by `serialize`."""
-    return get(config)
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """The metric of a config made by `serialize`.
+
+    Args:
+        config: the dict, or a name.
+        custom_objects: classes and functions by the names the config has for them.
+    """
+    with supplying(custom_objects):
+        return get(config)

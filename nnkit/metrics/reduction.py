@@ -204,9 +204,7 @@ class MeanMetricWrapper(Mean):
         """The metric made of what `get_config` returned."""
         config = dict(config)
         fn = config.get("fn")
-        if isinstance(fn, str):
+        if isinstance(fn, (str, dict)):
             found = FUNCTIONS if fn in FUNCTIONS.names() else losses.REGISTRY
-            config["fn"] = found.find(fn)
-        elif isinstance(fn, dict):
-            config["fn"] = losses.deserialize(fn)
+            config["fn"] = found.deserialize(fn)
         return cls(**config)

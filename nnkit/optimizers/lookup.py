@@ -69,7 +69,12 @@ def serialize(optimizer: Optimizer) -> dict[str, Any]:
     return config
 
 
-def deserialize(config: dict[str, Any]) -> Optimizer:
-    """The optimizer of a config made by `serialize`, here or in Keras."""
-    optimizer: Optimizer = REGISTRY.deserialize(config)
+def deserialize(config: dict[str, Any], custom_objects: Any = None) -> Optimizer:
+    """The optimizer of a config made by `serialize`, here or in Keras.
+
+    Args:
+        config: the dict.
+        custom_objects: classes and functions by the names the config has for them.
+    """
+    optimizer: Optimizer = REGISTRY.deserialize(config, custom_objects)
     return optimizer

@@ -390,9 +390,14 @@ def serialize(learning_rate_schedule: LearningRateSchedule) -> dict[str, Any]:
     return config
 
 
-def deserialize(config: dict[str, Any]) -> LearningRateSchedule:
-    """The schedule of a config made by `serialize`, here or in Keras."""
-    schedule: LearningRateSchedule = SCHEDULES.deserialize(config)
+def deserialize(config: dict[str, Any], custom_objects: Any = None) -> LearningRateSchedule:
+    """The schedule of a config made by `serialize`, here or in Keras.
+
+    Args:
+        config: the dict.
+        custom_objects: classes and functions by the names the config has for them.
+    """
+    schedule: LearningRateSchedule = SCHEDULES.deserialize(config, custom_objects)
     return schedule
 
 

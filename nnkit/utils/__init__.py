@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from nnkit.custom_objects import (
+    CustomObjectScope,
+    custom_object_scope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
 from nnkit.data.batches import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from nnkit.data.py_dataset import PyDataset
 from nnkit.data.py_dataset import PyDataset as Sequence
 from nnkit.random import set_random_seed
+from nnkit.serialization import deserialize_keras_object, serialize_keras_object
 from nnkit.utils.download import get_file
 from nnkit.utils.image_dataset import image_dataset_from_directory
 from nnkit.utils.images import array_to_img, img_to_array, load_img, save_img
@@ -15,9 +24,17 @@ from nnkit.utils.splitting import split_dataset
 from nnkit.utils.text_dataset import text_dataset_from_directory
 
 __all__ = [
+    "CustomObjectScope",
     "PyDataset",
     "Sequence",
     "array_to_img",
+    "custom_object_scope",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "register_keras_serializable",
+    "deserialize_keras_object",
+    "serialize_keras_object",
     "get_file",
     "image_dataset_from_directory",
     "img_to_array",

@@ -232,9 +232,10 @@ def test_module_life(layer: Any, x: torch.Tensor) -> None:
     torch.testing.assert_close(compiled(x), expected)
     torch.testing.assert_close(copy.deepcopy(layer)(x), expected)
     torch.testing.assert_close(pickle.loads(pickle.dumps(layer))(x), expected)
-    again = type(layer).from_config(json.loads(json.dumps(layer.get_config())))
-    assert again.get_config() == layer.get_config()
-    torch.testing.assert_close(again(x), expected)
+    if layer is not LOOKUP:  # what that has learned is state
+        again = type(layer).from_config(json.loads(json.dumps(layer.get_config())))
+        assert again.get_config() == layer.get_config()
+        torch.testing.assert_close(again(x), expected)
     assert layer.get_weights() == []
     symbolic = layer(Input(tuple(x.shape[1:]), dtype=x.dtype))
     assert symbolic.shape == (None, *expected.shape[1:])

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from nnkit.custom_objects import CustomObjectScope
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layers.core import Activation, Dense, Lambda
@@ -146,9 +147,29 @@ def test_lambda_fills_mask_and_training() -> None:
 
 def test_lambda_config_makes_the_same_layer() -> None:
     layer = Lambda(torch.neg, name="minus")
-    again = Lambda.from_config(layer.get_config())
+    with CustomObjectScope({"neg": torch.neg}):
+        again = Lambda.from_config(layer.get_config())
     assert again.name == "minus"
     assert again(torch.ones(1)).tolist() == [-1.0]
+
+
+def test_a_lambda_goes_by_the_name_of_its_layer() -> None:
+    layer = Lambda(lambda x: x + 1, name="plus", output_shape=lambda s: s)
+    config = layer.get_config()
+    assert config["function"]["config"] == "plus"
+    assert "mask" not in config
+    with pytest.raises(ArgumentError, match="no function 'plus' here"):
+        Lambda.from_config(config)
+    with CustomObjectScope({"plus": torch.neg}):
+        assert Lambda.from_config(config)(torch.ones(1)).tolist() == [-1.0]
+
+
+def test_bytecode_is_never_run() -> None:
+    code = {"class_name": "__lambda__", "config": {"code": "4wEAAA==", "defaults": None}}
+    with pytest.raises(ArgumentError, match="holds the bytecode of a function, which is never"):
+        Lambda.from_config({"name": "mine", "function": code})
+    with CustomObjectScope({"mine": torch.neg}):
+        assert Lambda.from_config({"name": "mine", "function": code}).function is torch.neg
 
 
 def test_lambda_needs_a_function() -> None:

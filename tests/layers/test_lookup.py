@@ -283,12 +283,19 @@ def test_copies_keep_what_was_learned(mode: str) -> None:
     layer.adapt(DATA)
     expected = layer(DATA)
     config = json.loads(json.dumps(layer.get_config()))
-    again = StringLookup.from_config(config)
-    for other in (again, copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         torch.testing.assert_close(other(DATA), expected)
         assert other.get_config() == config
-    again.adapt(["q"])  # learned, so it can learn again
+    # What was learned is state, not an argument; a copy from the config can learn again.
+    again = StringLookup.from_config(config)
+    again.adapt(["q"])
     assert again.get_vocabulary(include_special_tokens=False) == ["q"]
+
+
+def test_no_file_is_opened_because_a_config_names_it() -> None:
+    config = {**StringLookup().get_config(), "vocabulary": "/etc/hostname"}
+    with pytest.raises(ArgumentError, match="no file is opened because a config names it"):
+        StringLookup.from_config(config)
 
 
 def test_integers_in_a_model() -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from nnkit import random
+from nnkit.custom_objects import CustomObjectScope
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layers.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
@@ -403,7 +404,8 @@ def test_mask_of_an_embedding() -> None:
 )
 def test_configs_and_copies(make: Any) -> None:
     layer = make()
-    again = type(layer).from_config(layer.get_config())
+    with CustomObjectScope({"Minimal": Minimal}):
+        again = type(layer).from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
     if isinstance(layer, StackedRNNCells):
         layer.build((None, 6))

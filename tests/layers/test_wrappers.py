@@ -286,7 +286,7 @@ def test_a_backward_layer_of_another_kind() -> None:
             lambda: TimeDistributed.from_config(
                 {"layer": {"class_name": "Dens", "config": {}}}
             ),
-            r"Unknown layer class 'Dens'. Did you mean 'Dense'",
+            r"no class 'Dens' here. Did you mean 'Dense'",
         ),
     ],
 )  # fmt: skip

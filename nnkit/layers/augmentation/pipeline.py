@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,6 @@ from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layers.augmentation.base import PixelLayer
 from nnkit.layers.images import ImageLayer
-from nnkit.layers.wrappers import revived
 from nnkit.shapes import positive
 from nnkit.wrapper import adapts, as_layer
 
@@ -45,11 +44,6 @@ class Pipeline(Layer):
     def layers(self) -> list[Any]:
         """The layers in order."""
         return list(self._steps)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """A new pipeline from `get_config()`, with the layers made from theirs."""
-        return cls(**revived(config))
 
     def call(self, inputs: Any, training: bool = True) -> Any:
         for layer in self._steps:
