@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import nn
 
-from nnkit import dtype_policies, regularizers
+from nnkit import regularizers
 from nnkit.conventions import (
     add_activity_loss,
     adopt_lists,

@@ -30,6 +30,11 @@ _KERAS_ONLY: dict[str, dict[str, Any]] = {
     "EinsumDense": {"quantization_config": None, "activity_regularizer": None},
     "Embedding": {"quantization_config": None, "activity_regularizer": None},
     "InputLayer": {"sparse": False, "ragged": False},
+    "AutoContrast": {"data_format": "channels_last"},
+    "MaxNumBoundingBoxes": {"data_format": "channels_last"},
+    "RandomBrightness": {"data_format": "channels_last"},
+    "RandomContrast": {"data_format": "channels_last"},
+    "Solarization": {"data_format": "channels_last"},
 }
 # Arguments that Keras takes too, but leaves out of configs.
 _UNWRITTEN: dict[str, set[str]] = {
@@ -43,7 +48,9 @@ _UNWRITTEN: dict[str, set[str]] = {
     "GroupedQueryAttention": {"flash_attention"},
     "InputLayer": {"shape", "batch_size", "input_tensor", "sparse", "ragged"},
     "LSTM": {"use_cudnn"},
+    "MaxNumBoundingBoxes": {"fill_value"},
     "MultiHeadAttention": {"flash_attention"},
+    "RandomGrayscale": {"seed"},
     "SimpleRNN": {"seed"},
 }
 # Attributes that Keras writes although the constructor takes them only among others.

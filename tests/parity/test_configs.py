@@ -90,6 +90,29 @@ LAYERS: dict[str, list[Make]] = {
     ],
     "TimeDistributed": [lambda kind: kind(home(kind).Dense(3, name="d"))],
 }
+LAYERS |= {
+    **{
+        f"Random{name}": [row(0.2)]
+        for name in (
+            "Brightness",
+            "ColorDegeneration",
+            "Contrast",
+            "Hue",
+            "Posterization",
+            "Rotation",
+            "Saturation",
+            "Sharpness",
+            "Zoom",
+        )
+    },
+    "MaxNumBoundingBoxes": [row(3)],
+    "Pipeline": [
+        lambda kind: kind([home(kind).RandomFlip(name="f"), home(kind).Dense(2, name="d")])
+    ],
+    "RandomCrop": [row(4, 5)],
+    "RandomPosterization": [row(3)],
+    "RandomTranslation": [row(0.2, 0.3, "nearest")],
+}
 for rank in (1, 2, 3):
     LAYERS |= {
         f"Conv{rank}D": [row(4, 3), row(4, 3, 2, "same", activation="relu")],
@@ -174,6 +197,9 @@ LEFT_OUT = {
 }  # fmt: skip
 # Where nnkit writes something else on purpose: path of the key, and why.
 EXCEPTIONS = {
+    ("Pipeline", "config.dtype"): "Keras forgets the argument",
+    ("Pipeline", "config.trainable"): "Keras forgets the argument",
+    ("RandomCrop", "config.seed"): "Keras draws one; nnkit keeps None, so that each run differs",
     ("L1", "config.l1"): "Keras rounds the factor to float32",
     ("OrthogonalRegularizer", "config.factor"): "Keras rounds the factor to float32",
     ("Embedding", "config.embeddings_regularizer.config.l1"): "Keras rounds the factor to float32",
