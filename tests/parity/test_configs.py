@@ -178,6 +178,7 @@ OTHERS: dict[str, dict[str, list[Make]]] = {
             row(0.1, clipnorm=1.0, use_ema=True, gradient_accumulation_steps=3),
             lambda kind: kind(home(kind, "optimizers").schedules.CosineDecay(0.1, 10)),
         ],
+        "LossScaleOptimizer": [lambda kind: kind(home(kind, "optimizers").Ftrl(name="f"))],
         "SGD": [PLAIN, row(0.1, 0.9, True, name="mine")],
     },
     "optimizers.schedules": {
