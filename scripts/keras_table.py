@@ -25,6 +25,7 @@ MODULES = (
     "constraints",
     "activations",
     "callbacks",
+    "applications",
     "ops",
 )
 # Names that have no meaning on torch alone; all others that are missing are simply not there yet.

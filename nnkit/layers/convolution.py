@@ -170,8 +170,9 @@ class WindowLayer(SpatialLayer):
             )
 
     def convolve(
-        self, inputs: torch.Tensor, weight: torch.Tensor, bias: Any, groups: int
-    ) -> torch.Tensor:
+        self, inputs: torch.Tensor, weight: torch.Tensor, bias: Any, groups: int,
+        activation: Any = activations.linear,
+    ) -> torch.Tensor:  # fmt: skip
         """Torch's convolution, with torch's weight, in this layer's windows and data format."""
         self.check_floating(inputs)
         inputs, padding = self._pad(inputs)
@@ -179,7 +180,11 @@ class WindowLayer(SpatialLayer):
             weight = weight.unsqueeze(2)
         conv = F.conv3d if self.rank == 3 else F.conv2d
         x = self.to_torch(inputs)
-        return self.from_torch(conv(x, weight, bias, self._steps, padding, self._gaps, groups))
+        x = conv(x, weight, bias, self._steps, padding, self._gaps, groups)
+        if activation is activations.relu:
+            # Nobody else has seen this memory, and a convolution's gradient does not need it.
+            return self.from_torch(torch.relu_(x))
+        return activation(self.from_torch(x))
 
     def _pad(self, inputs: torch.Tensor) -> tuple[torch.Tensor, Any]:
         """The input and the padding that torch shall add: the same at both ends, or none."""
@@ -254,7 +259,7 @@ class BaseConv(WindowLayer):
             self.bias = self.add_named_weight("bias", (self.filters,))
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self.activation(self.convolve(inputs, self.weight, self.bias, self.groups))
+        return self.convolve(inputs, self.weight, self.bias, self.groups, self.activation)
 
     def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
         if not activations.keeps_shape(self.activation):

@@ -20,6 +20,13 @@ from nnkit.transfer.heads import classifier_head, with_head
 __all__ = ["FineTuned", "Stage", "fine_tune"]
 
 
+_LOSSES = {
+    "int": "sparse_categorical_crossentropy",
+    "categorical": "categorical_crossentropy",
+    "binary": "binary_crossentropy",
+}
+
+
 class Stage(NamedTuple):
     """One stage of the training: what learned, how fast, for how long, and how well."""
 
@@ -80,17 +87,17 @@ def fine_tune(
         batch_size: for arrays.
         patience: epochs without a better loss before a stage ends.
         checkpoint: a .weights.h5 file for the best weights of the whole model.
-        loss: from the number of classes when None.
+        loss: from the form of the labels when None: whole numbers or one-hot rows.
         metrics: for `compile`.
         verbose: 0 nothing, 1 a line a stage, 2 also a line an epoch.
 
     Returns: FineTuned(model, history, stages); the model goes from pixels to probabilities.
     """
     classes = classes or _count_classes(train)
+    loss = loss or _LOSSES[_label_mode(train)]
     freeze(base)
     head = head or classifier_head(base, 1 if classes == 2 and _binary(loss) else classes)
     model = with_head(base, head, augment, preprocess)
-    loss = loss or "sparse_categorical_crossentropy"
     run = _Run(model, loss, list(metrics), batch_size, patience, checkpoint, verbose, validation)
 
     total = 1 + len(stages)
@@ -190,6 +197,18 @@ def _pair(data: Any) -> tuple[Any, Any]:
     return data, None
 
 
+def _label_mode(train: Any) -> str:
+    """The form of the labels: "int", "categorical" (one-hot rows) or "binary"."""
+    labels = _pair(train)[1]
+    if labels is None:
+        return str(getattr(train, "label_mode", "int"))
+    return "categorical" if _is_one_hot(labels) else "int"
+
+
+def _is_one_hot(labels: Any) -> bool:
+    return np.ndim(labels) == 2 and labels.shape[1] > 1
+
+
 def _binary(loss: Any) -> bool:
     name = loss if isinstance(loss, str) else type(loss).__name__
     return str(name).lower().replace("_", "").startswith("binary")
@@ -205,6 +224,4 @@ def _count_classes(train: Any) -> int:
             "fine_tune cannot tell how many classes there are from this source. Give classes=."
         )
     labels = labels.cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
-    return (
-        int(labels.shape[-1]) if labels.ndim == 2 and labels.shape[1] > 1 else int(labels.max()) + 1
-    )
+    return int(labels.shape[1]) if _is_one_hot(labels) else int(labels.max()) + 1

@@ -89,5 +89,27 @@ def test_from_a_loader_with_named_classes() -> None:
         transfer.fine_tune(small_base(), loader)
 
 
+@pytest.mark.parametrize(
+    ("labels", "loss"),
+    [(np.eye(3), "categorical_crossentropy"), (np.arange(3), "sparse_categorical_crossentropy")],
+)
+def test_the_loss_follows_the_labels(labels: np.ndarray, loss: str) -> None:
+    x, y = pictures(12)
+    tuned = transfer.fine_tune(small_base(), (x, labels[y]), head_epochs=1, stages=(1,),
+                               stage_epochs=1, verbose=0)  # fmt: skip
+    assert tuned.model.loss == loss
+    assert tuned.model.output_shape == (None, 3)
+
+
+def test_yes_or_no_from_a_folder_of_two_classes() -> None:
+    x, y = pictures(12)
+    labels = torch.as_tensor(y > 0).float()[:, None]
+    data = torch.utils.data.TensorDataset(torch.as_tensor(x), labels)
+    loader = torch.utils.data.DataLoader(data, batch_size=8)
+    loader.class_names, loader.label_mode = ["no", "yes"], "binary"
+    tuned = transfer.fine_tune(small_base(), loader, head_epochs=1, stages=(), verbose=0)
+    assert tuned.model.output_shape == (None, 1)
+
+
 def test_the_public_names() -> None:
     assert nnkit.transfer.fine_tune is transfer.fine_tune
