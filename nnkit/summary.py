@@ -16,7 +16,7 @@ from nnkit.shapes import Shape
 from nnkit.symbolic import Function, Node, SymbolicTensor
 from nnkit.tree import flatten
 
-__all__ = ["print_summary", "summary_text"]
+__all__ = ["kind_of", "print_summary", "shown_operations", "sources_of", "summary_text"]
 
 _TIE = "\u00a0"  # keeps a shape together when a cell is wrapped
 _UNITS = ("B", "KB", "MB", "GB", "TB")
@@ -68,7 +68,7 @@ def summary_text(
     nodes = graph.nodes if graph is not None else []
     sequence = type(model).__name__ == "Sequential"
     chain = sequence or graph is None or (len(graph.flat_inputs) == 1 and _is_chain(nodes))
-    operations = model.layers if sequence or graph is None else _shown(graph)
+    operations = model.layers if sequence or graph is None else shown_operations(graph)
     operations = _in_range(operations, layer_range)
     rows: list[_Row] = []
     for op in operations:
@@ -93,20 +93,22 @@ def summary_text(
     return "\n".join([*lines, *_totals(model), "─" * total])
 
 
-def _shown(graph: Any) -> list[Any]:
+def shown_operations(graph: Any) -> list[Any]:
+    """The layers and functions of a graph that people are shown, in Keras's order."""
     hidden = {id(node.op) for node in graph.nodes if node.hidden}
     return [op for op in graph.operations if id(op) not in hidden]
 
 
 def _is_chain(nodes: Iterable[Node]) -> bool:
     shown = [node for node in nodes if not node.hidden]
-    sources = [id(t.node) for node in shown for t in _sources(node)]
+    sources = [id(t.node) for node in shown for t in sources_of(node)]
     ops = [id(node.op) for node in shown]
     once = len(set(sources)) == len(sources) and len(set(ops)) == len(ops)
-    return once and all(len(_sources(node)) == 1 for node in shown)
+    return once and all(len(sources_of(node)) == 1 for node in shown)
 
 
-def _sources(node: Node) -> list[SymbolicTensor]:
+def sources_of(node: Node) -> list[SymbolicTensor]:
+    """The tensors that a call received, without those people are not shown."""
     return [tensor for tensor in node.inputs if not tensor.node.hidden]
 
 
@@ -127,7 +129,7 @@ def _in_range(operations: list[Any], layer_range: Any) -> list[Any]:
 
 def _rows(op: Any, nodes: list[Node], expand: bool, depth: int) -> list[_Row]:
     own = [node for node in nodes if node.op is op] or getattr(op, "_inbound_nodes", [])[:1]
-    kind = "function" if isinstance(op, Function) else _kind(op)
+    kind = "function" if isinstance(op, Function) else kind_of(op)
     prefix = "   " * (depth - 1) + " └ " if depth else ""
     count = "0" if isinstance(op, Function) else f"{op.count_params():,}"
     if not isinstance(op, Function) and not op.built:
@@ -143,7 +145,8 @@ def _rows(op: Any, nodes: list[Node], expand: bool, depth: int) -> list[_Row]:
     return rows
 
 
-def _kind(op: Any) -> str:
+def kind_of(op: Any) -> str:
+    """The class of a layer as people are shown it."""
     wrapped = getattr(op, "module", None)
     if type(op).__name__ == "TorchModuleWrapper" and wrapped is not None:
         return f"torch {type(wrapped).__name__}"
@@ -171,7 +174,7 @@ def _format(shape: Shape | Any) -> str:
 def _links(nodes: list[Node]) -> str:
     links = []
     for node in nodes:
-        for tensor in _sources(node):
+        for tensor in sources_of(node):
             source = tensor.node
             calls = getattr(source.op, "_inbound_nodes", [source])
             call = next((i for i, known in enumerate(calls) if known is source), 0)

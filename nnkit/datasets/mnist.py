@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 
-from nnkit.errors import DownloadError
-from nnkit.utils.download import cache_folder, get_file, matches_hash
+from nnkit.datasets.files import KERAS, RemoteFile, fetch
+from nnkit.datasets.tables import Arrays
 
 __all__ = ["load_data"]
 
-_ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
-_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
-
-Arrays = tuple[np.ndarray, np.ndarray]
+_FILE = RemoteFile(
+    f"{KERAS}mnist.npz",
+    "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+    "mnist.npz",
+)
+_OTHERWISE = ", or use nnkit.datasets.digits, 10,000 of these digits that need no download"
 
 
 def load_data(path: str = "mnist.npz") -> tuple[Arrays, Arrays]:
@@ -29,20 +28,5 @@ def load_data(path: str = "mnist.npz") -> tuple[Arrays, Arrays]:
     Raises: DownloadError without a connection; `nnkit.datasets.digits` needs none.
     Source: Y. LeCun, C. Cortes and C. J. C. Burges, CC BY-SA 3.0.
     """
-    with np.load(_find(path), allow_pickle=False) as data:
+    with np.load(fetch(_FILE, "MNIST", path, _OTHERWISE), allow_pickle=False) as data:
         return (data["x_train"], data["y_train"]), (data["x_test"], data["y_test"])
-
-
-def _find(path: str) -> Path:
-    own = cache_folder() / "datasets" / path
-    keras_home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-    theirs = keras_home / "datasets" / "mnist.npz"
-    if not own.exists() and theirs.is_file() and matches_hash(theirs, _SHA256):
-        return theirs
-    try:
-        return Path(get_file(path, origin=_ORIGIN, file_hash=_SHA256))
-    except DownloadError as exc:
-        raise DownloadError(
-            f"MNIST could not be downloaded. Fetch {_ORIGIN} on a connected machine and save it "
-            f"as {own}, or use nnkit.datasets.digits, 10,000 of these digits that need no download."
-        ) from exc
