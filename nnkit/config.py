@@ -12,21 +12,35 @@ from nnkit.dtype_policies import dtype_policy, set_dtype_policy
 from nnkit.errors import ArgumentError
 
 __all__ = [
+    "backend",
     "clear_session",
+    "device",
+    "disable_flash_attention",
+    "disable_interactive_logging",
+    "disable_traceback_filtering",
     "dtype_policy",
+    "enable_flash_attention",
+    "enable_interactive_logging",
+    "enable_traceback_filtering",
     "epsilon",
     "floatx",
     "get_device",
     "image_data_format",
+    "is_flash_attention_enabled",
+    "is_interactive_logging_enabled",
+    "is_traceback_filtering_enabled",
+    "set_backend",
     "set_device",
     "set_dtype_policy",
     "set_epsilon",
     "set_floatx",
+    "set_image_data_format",
     "training_device",
 ]
 
 _chosen: list[torch.device] = []
 _epsilon = [1e-7]
+_interactive = [True]
 
 
 def set_device(device: Any) -> None:
@@ -80,6 +94,80 @@ def set_floatx(value: str) -> None:
 def image_data_format() -> str:
     """Always "channels_last": images are (batch, height, width, channels)."""
     return "channels_last"
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Accepts "channels_last" only, which is how images are kept.
+
+    Raises: ArgumentError for "channels_first".
+    """
+    if data_format != "channels_last":
+        raise ArgumentError(
+            f"Images are channels last, not {data_format!r}. Give the layers that need it "
+            f"data_format='channels_first', or permute the data: x.transpose(0, 2, 3, 1)."
+        )
+
+
+def backend() -> str:
+    """Always "torch"."""
+    return "torch"
+
+
+def set_backend(backend: str) -> None:
+    """Accepts "torch" only.
+
+    Raises: ArgumentError for another backend.
+    """
+    if backend != "torch":
+        raise ArgumentError(f"The backend is torch and cannot become {backend!r}.")
+
+
+def device(device_name: str) -> torch.device:
+    """A device to make tensors and weights on inside a `with`: "cpu", "gpu:0", "cuda:1"."""
+    return torch.device(device_name.lower().replace("gpu", "cuda").removeprefix("/device:"))
+
+
+def enable_interactive_logging() -> None:
+    """Show progress as a bar where there is a terminal or notebook; the default."""
+    _interactive[0] = True
+
+
+def disable_interactive_logging() -> None:
+    """Show progress in plain lines everywhere, as in a file."""
+    _interactive[0] = False
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Whether progress may be shown as a bar."""
+    return _interactive[0]
+
+
+def enable_traceback_filtering() -> None:
+    """Accepted: nothing is hidden in tracebacks, so there is nothing to switch."""
+
+
+def disable_traceback_filtering() -> None:
+    """Accepted: nothing is hidden in tracebacks, so there is nothing to switch."""
+
+
+def is_traceback_filtering_enabled() -> bool:
+    """Always False: tracebacks are whole."""
+    return False
+
+
+def enable_flash_attention() -> None:
+    """Let torch use flash attention where it can; the default."""
+    torch.backends.cuda.enable_flash_sdp(True)
+
+
+def disable_flash_attention() -> None:
+    """Keep torch from using flash attention."""
+    torch.backends.cuda.enable_flash_sdp(False)
+
+
+def is_flash_attention_enabled() -> bool:
+    """Whether torch may use flash attention."""
+    return torch.backends.cuda.flash_sdp_enabled()
 
 
 def clear_session(free_memory: bool = True) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 __all__ = [
+    "OldResetStates",
     "accept_old_arguments",
     "accept_old_calls",
     "drop_arguments",
@@ -28,6 +29,15 @@ def warn_once(old: str, advice: str, stacklevel: int = 2) -> None:
     if old not in _told:
         _told.add(old)
         warnings.warn(f"{old} is an old spelling: {advice}", FutureWarning, stacklevel + 1)
+
+
+class OldResetStates:
+    """A mixin of what has a `reset_state`, which was once called `reset_states`."""
+
+    def reset_states(self) -> None:
+        """The same as `reset_state`."""
+        warn_once(f"{type(self).__name__}.reset_states", "write reset_state.")
+        self.reset_state()  # type: ignore[attr-defined]
 
 
 def rename_arguments(owner: str, kwargs: dict[str, Any], renamed: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 import nnkit
 from nnkit import backend as K
+from nnkit import layers, optimizers
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layers import Dense, Input
 from nnkit.models import Model
@@ -213,11 +215,11 @@ def test_settings() -> None:
     [
         (K.learning_phase, "training=None"),
         (lambda: K.set_learning_phase(1), "model.train"),
-        (lambda: K.function([X], [X]), r"nnkit.Model\(inputs, outputs\)"),
+        (lambda: K.function([X], [X], updates=[1]), "Write a train_step"),
         (lambda: K.gradients(X, X), "torch.autograd.grad"),
         (lambda: K.placeholder((2,)), "nnkit.Input"),
         (lambda: K.in_train_phase(1, 2), "in_train_phase without training="),
-        (lambda: K.set_value(0.001, 0.1), "optimizer.learning_rate = value"),
+        (lambda: K.set_value(0.001, 0.1), "changes weights and variables, not float 0.001"),
         (lambda: K.set_image_data_format("channels_first"), "channels last"),
         (lambda: K.variable(1.0, constraint=abs), "has no constraint"),
         (lambda: K.repeat(IMAGE, 2), r"takes \(batch, features\)"),
@@ -229,3 +231,24 @@ def test_settings() -> None:
 def test_mistakes(call: Callable[[], Any], said: str) -> None:
     with pytest.raises((ArgumentError, ShapeError), match=said):
         call()
+
+
+def test_an_optimizers_rate_is_read_and_set() -> None:
+    optimizer = optimizers.Adam(0.01)
+    assert K.get_value(optimizer.lr) == 0.01
+    K.set_value(optimizer.lr, 0.5)
+    optimizer.learning_rate.assign(optimizer.learning_rate * 0.5)
+    assert optimizer.learning_rate.numpy() == 0.25
+    assert type(pickle.loads(pickle.dumps(optimizer.learning_rate))) is float
+
+
+def test_a_function_computes_outputs_from_inputs() -> None:
+    inputs = Input((3,))
+    hidden = layers.Dense(4, activation="relu")(inputs)
+    model = Model(inputs, layers.Dropout(0.5)(hidden))
+    both = K.function([inputs], [hidden, model.output])
+    one, other = both([np.ones((2, 3))])
+    expected = np.maximum(np.ones((2, 3)) @ model.get_weights()[0], 0)
+    np.testing.assert_allclose(one, expected, rtol=1e-6)
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(K.function([inputs], hidden)([np.ones((2, 3))]), one)

@@ -49,7 +49,7 @@ FLOORS: list[set[str]] = [
     {"training", "summary", "saving"},
     {"models"},
     {"applications", "explain", "transfer", "datasets", "utils", "backend", "testing"}
-    | {"mixed_precision", "preprocessing"},
+    | {"mixed_precision", "preprocessing", "wrappers"},
     {"compat", "cli", "__main__"},
 ]
 TOP = len(FLOORS)  # nnkit/__init__.py, the face
@@ -79,10 +79,15 @@ SIDEWAYS = {
     ("preprocessing", "utils"),
     ("applications", "utils"),
     ("transfer", "applications"),
+    ("backend", "utils"),
+    ("wrappers", "utils"),
 }
 
 # What may be loaded by name when it is first used, since it brings in a slow package.
-LATE = {("nnkit.saving.weights", "nnkit.saving.h5")}
+LATE = {
+    ("nnkit.wrappers", "nnkit.wrappers.estimators"),
+    ("nnkit.saving.weights", "nnkit.saving.h5"),
+}
 
 SLOW = ("torchvision", "h5py", "matplotlib", "sympy", "pandas", "torch._dynamo")
 

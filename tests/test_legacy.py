@@ -185,3 +185,26 @@ def test_classes_and_probabilities() -> None:
     classes = binary.predict_classes(x)
     assert classes.dtype == np.int32
     assert classes.tolist() == (binary.predict(x, verbose=0) > 0.5).astype(int).tolist()
+
+
+def test_a_symbolic_loss_is_refused() -> None:
+    inputs = nnkit.Input((3,))
+    outputs = layers.Dense(2)(inputs)
+    model = nnkit.Model(inputs, outputs)
+    with pytest.raises(ValueError, match="Compute the loss in the call of a layer"):
+        model.add_loss(outputs**2)
+
+
+def test_reset_states() -> None:
+    metric = nnkit.metrics.Mean()
+    metric.update_state(3.0)
+    with pytest.warns(FutureWarning, match=r"Mean\.reset_states .*reset_state"):
+        metric.reset_states()
+    assert float(metric.result()) == 0
+    lstm = layers.LSTM(2, stateful=True)
+    model = nnkit.Sequential([nnkit.Input(batch_shape=(1, 3, 1)), lstm])
+    first = model.predict(np.ones((1, 3, 1)), verbose=0)
+    assert not np.allclose(model.predict(np.ones((1, 3, 1)), verbose=0), first)
+    with pytest.warns(FutureWarning, match=r"model\.reset_states"):
+        model.reset_states()
+    np.testing.assert_array_equal(model.predict(np.ones((1, 3, 1)), verbose=0), first)

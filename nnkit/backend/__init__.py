@@ -8,11 +8,11 @@ the old `keras.backend`, over tensors that hold their values: nothing waits for 
 from contextlib import nullcontext as name_scope
 
 from nnkit.backend.state import (
-    arange, backend, batch_get_value, batch_set_value, cast_to_floatx, constant, eval, eye,
+    arange, batch_get_value, batch_set_value, cast_to_floatx, constant, eval, eye,
     function, get_uid, get_value, gradients, in_train_phase, is_float_dtype, is_int_dtype,
-    is_keras_tensor, learning_phase, moving_average_update, ones, placeholder, random_bernoulli,
-    random_normal, random_uniform, set_image_data_format, set_learning_phase, set_value,
-    standardize_dtype, truncated_normal, update, update_add, update_sub, variable, zeros,
+    learning_phase, moving_average_update, ones, placeholder, random_bernoulli,
+    random_normal, random_uniform, set_learning_phase, set_value,
+    truncated_normal, update, update_add, update_sub, variable, zeros,
 )  # fmt: skip
 from nnkit.backend.tensors import (
     argmax, argmin, batch_dot, batch_flatten, bias_add, clip, concatenate, count_params,
@@ -22,7 +22,8 @@ from nnkit.backend.tensors import (
     temporal_padding,
 )  # fmt: skip
 from nnkit.config import (
-    clear_session, epsilon, floatx, image_data_format, set_epsilon, set_floatx,
+    backend, clear_session, epsilon, floatx, image_data_format, set_epsilon, set_floatx,
+    set_image_data_format,
 )  # fmt: skip
 from nnkit.ops import (
     abs, all, any, binary_crossentropy, cast, categorical_crossentropy, cos, dot, dtype, elu,
@@ -31,6 +32,7 @@ from nnkit.ops import (
     shape, sigmoid, sign, sin, softmax, softplus, softsign, sqrt, square, squeeze, stack, std,
     stop_gradient, sum, tanh, tile, transpose, var, zeros_like,
 )  # fmt: skip
+from nnkit.utils.sources import is_keras_tensor, standardize_dtype
 
 __all__ = [
     "abs", "all", "any", "arange", "argmax", "argmin", "backend", "batch_dot", "batch_flatten",

@@ -12,18 +12,19 @@ from torch import Tensor
 from nnkit import ops, random
 from nnkit.config import floatx
 from nnkit.errors import ArgumentError, ShapeError
+from nnkit.models import Model
 from nnkit.ops.recording import as_tensor, recorded
-from nnkit.symbolic import SymbolicTensor
+from nnkit.tree import flatten
+from nnkit.utils.sources import standardize_dtype
 from nnkit.variable import Variable
-from nnkit.weights import to_dtype
 
 __all__ = [
-    "arange", "backend", "batch_get_value", "batch_set_value", "cast_to_floatx", "constant",
+    "arange", "batch_get_value", "batch_set_value", "cast_to_floatx", "constant",
     "eval", "eye", "function", "get_uid", "get_value", "gradients", "in_train_phase",
-    "is_float_dtype", "is_int_dtype", "is_keras_tensor", "learning_phase",
+    "is_float_dtype", "is_int_dtype", "learning_phase",
     "moving_average_update", "ones", "placeholder", "random_bernoulli", "random_normal",
-    "random_uniform", "set_image_data_format", "set_learning_phase", "set_value",
-    "standardize_dtype", "truncated_normal", "update", "update_add", "update_sub", "variable",
+    "random_uniform", "set_learning_phase", "set_value",
+    "truncated_normal", "update", "update_add", "update_sub", "variable",
     "zeros",
 ]  # fmt: skip
 
@@ -118,13 +119,14 @@ def batch_get_value(tensors: Any) -> list[Any]:
 def set_value(x: Any, value: Any) -> None:
     """Replace the value of a weight or variable, in place.
 
-    Raises: ArgumentError for a number (an optimizer's learning rate is one), ShapeError for another
-        shape.
+    Raises: ArgumentError for something else, ShapeError for another shape.
     """
+    if not isinstance(x, Tensor) and hasattr(x, "assign"):  # an optimizer's learning rate
+        x.assign(value)
+        return
     if not isinstance(x, Tensor):
         raise ArgumentError(
-            f"K.set_value changes weights and variables, not {type(x).__name__} {x!r}. "
-            f"Assign to the attribute: optimizer.learning_rate = value."
+            f"K.set_value changes weights and variables, not {type(x).__name__} {x!r}."
         )
     new = as_tensor(value, x.dtype, x.device)
     if new.shape != x.shape:
@@ -168,11 +170,6 @@ def cast_to_floatx(x: Any) -> Any:
     return ops.cast(x, floatx()) if ops.is_tensor(x) else np.asarray(x, dtype=floatx())
 
 
-def is_keras_tensor(x: Any) -> bool:
-    """Whether x is symbolic: made by `Input`, or by a layer called on such a tensor."""
-    return isinstance(x, SymbolicTensor)
-
-
 def get_uid(prefix: str = "") -> int:
     """1 at the first call with this prefix, 2 at the second, and so on."""
     _uids[prefix] += 1
@@ -180,11 +177,6 @@ def get_uid(prefix: str = "") -> int:
 
 
 # -- types -----------------------------------------------------------------------------------------
-
-
-def standardize_dtype(dtype: Any) -> str:
-    """The name of a dtype; the default float for None."""
-    return str(to_dtype(dtype) or torch.get_default_dtype()).removeprefix("torch.")
 
 
 def is_float_dtype(dtype: Any) -> bool:
@@ -198,23 +190,6 @@ def is_int_dtype(dtype: Any) -> bool:
 
 
 # -- settings, and what has no meaning without a session -------------------------------------------
-
-
-def backend() -> str:
-    """Always "torch"."""
-    return "torch"
-
-
-def set_image_data_format(data_format: str) -> None:
-    """Accepts "channels_last" only, which is how images are kept.
-
-    Raises: ArgumentError for "channels_first".
-    """
-    if data_format != "channels_last":
-        raise ArgumentError(
-            f"Images are channels last, not {data_format!r}. Give the layers that need it "
-            f"data_format='channels_first', or permute the data: x.transpose(0, 2, 3, 1)."
-        )
 
 
 def in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
@@ -235,9 +210,26 @@ def set_learning_phase(value: Any) -> NoReturn:
     raise _gone("set_learning_phase", "Use model.train(), model.eval() or model(x, training=True).")
 
 
-def function(inputs: Any, outputs: Any, updates: Any = None, name: Any = None) -> NoReturn:
-    """Raises: ArgumentError; a model is such a function."""
-    raise _gone("function", "Use model = nnkit.Model(inputs, outputs) and call model(x).")
+def function(inputs: Any, outputs: Any, updates: Any = None, name: Any = None) -> Any:
+    """A function from the values of symbolic tensors to those of others, in inference mode.
+
+    Args:
+        inputs: a list of symbolic tensors.
+        outputs: a list of them, or one.
+        updates: must be empty.
+
+    Returns: a function of a list of arrays (or one); it gives arrays, in a list as `outputs` is.
+    """
+    if updates:
+        raise _gone("function with updates", "Write a train_step, or a loop with torch.")
+    model = Model(inputs, outputs)
+
+    def run(values: Any) -> Any:
+        with torch.no_grad():
+            found = [ops.convert_to_numpy(each) for each in flatten(model(values))]
+        return found if isinstance(outputs, (list, tuple)) else found[0]
+
+    return run
 
 
 def gradients(loss: Any, variables: Any) -> NoReturn:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from nnkit import config
+
 __all__ = ["IN_NOTEBOOK", "duration", "is_live", "line_of", "number", "printable", "say"]
 
 # tqdm.auto picks its widget bar in a notebook; stdout is no terminal there.
@@ -16,6 +18,8 @@ IN_NOTEBOOK = any(base.__module__ == "tqdm.notebook" for base in tqdm.__mro__)
 
 def is_live() -> bool:
     """Whether what is on the screen can be redrawn: a terminal or a notebook, no file or pipe."""
+    if not config.is_interactive_logging_enabled():
+        return False
     isatty = getattr(sys.stdout, "isatty", None)
     return IN_NOTEBOOK or (isatty is not None and bool(isatty()))
 

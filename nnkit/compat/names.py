@@ -7,6 +7,7 @@ import pkgutil
 import re
 from typing import Any
 
+from nnkit import config
 from nnkit.legacy import warn_once
 
 __all__ = [
@@ -112,6 +113,12 @@ GONE_MODULES = {
     "premade": "Write the model out, with keras.Sequential.",
 }
 
+
+def _set_ordering(dim_ordering: str) -> None:
+    """Keras 1's `K.set_image_dim_ordering`: "tf" is how images are kept, "th" is refused."""
+    config.set_image_data_format({"tf": "channels_last"}.get(dim_ordering, "channels_first"))
+
+
 _LOCAL = "Keras 3 has no locally connected layers either. Write one with torch.nn.Unfold."
 _DISTRIBUTE = "Wrap the model in torch.nn.parallel.DistributedDataParallel."
 _SESSION = "There are no sessions: values are computed at once. Leave the line out."
@@ -150,6 +157,8 @@ _MOVED: dict[str, dict[str, Any]] = {
     },
     "optimizers": _OPTIMIZERS,
     "models": {
+        "Input": At("nnkit.layers.Input", "keras.models.Input"),
+        "Layer": At("nnkit.layers.Layer", "keras.models.Layer"),
         "Functional": At("nnkit.models.Model"),
         "model_from_yaml": Gone("YAML could run code. Use to_json and model_from_json."),
     },
@@ -163,6 +172,8 @@ _MOVED: dict[str, dict[str, Any]] = {
     "backend": {
         "clear_session": At("nnkit.config.clear_session"),
         "get_session": Gone(_SESSION),
+        "image_dim_ordering": lambda: "tf",
+        "set_image_dim_ordering": _set_ordering,
         "set_session": Gone(_SESSION),
         "tf": Gone("Import tensorflow, of which a few functions are here, or write torch."),
     },

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nnkit import initializers
+from nnkit.legacy import OldResetStates
 from nnkit.losses.tensors import dtype_of
 from nnkit.naming import auto_name, to_snake_case
 from nnkit.registry import Registry
@@ -28,7 +29,7 @@ def registered(*names: str) -> Callable[[C], C]:
     return lambda cls: REGISTRY.add(to_snake_case(cls.__name__), *names)(cls)
 
 
-class Metric:
+class Metric(OldResetStates):
     """A number about the outputs, gathered over many batches.
 
     A subclass makes its state with `add_weight`, changes it in `update_state`, and computes the

@@ -6,13 +6,27 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.errors import ArgumentError
 from nnkit.legacy import warn_once
+from nnkit.symbolic import has_symbolic
 
 __all__ = ["OldMethods"]
 
 
 class OldMethods:
     """A mixin of Model. Arguments about workers and queues are taken and mean nothing here."""
+
+    def add_loss(self, loss: Any) -> None:
+        """Add scalars to the training loss; call it inside `call`, of a model or a layer.
+
+        Raises: ArgumentError for a symbolic tensor, which Keras 2 took.
+        """
+        if has_symbolic((loss,), {}):
+            raise ArgumentError(
+                f"{type(self).__name__}.add_loss takes computed tensors. Compute the loss in the "
+                f"call of a layer of your own that calls self.add_loss(loss) and returns its input."
+            )
+        super().add_loss(loss)  # type: ignore[misc]
 
     def fit_generator(self, generator: Any, *args: Any, **kwargs: Any) -> Any:
         """`fit` on a generator; by position: steps_per_epoch, epochs, verbose, callbacks."""
@@ -43,6 +57,13 @@ class OldMethods:
         if outputs.shape[-1] > 1:
             return np.argmax(outputs, axis=-1)
         return np.asarray(outputs > 0.5, dtype="int32")
+
+    def reset_states(self) -> None:
+        """Set the states of all stateful layers to zero."""
+        self._old("reset_states", "layer.reset_state for each stateful layer")
+        for layer in self.layers:  # type: ignore[attr-defined]
+            if hasattr(layer, "reset_state"):
+                layer.reset_state()
 
     def _old(self, name: str, now: str) -> None:
         warn_once(f"model.{name}", f"write {now}.", 3)

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, ClassVar, Self, TypedDict
 
+import numpy as np
 import torch
 
 from nnkit.errors import ArgumentError
@@ -15,7 +16,7 @@ from nnkit.naming import auto_name
 from nnkit.optimizers import checks
 from nnkit.optimizers.schedules import SCHEDULES, LearningRateSchedule
 
-__all__ = ["Common", "Settings"]
+__all__ = ["Common", "Rate", "Settings"]
 
 
 class Common(TypedDict, total=False):
@@ -31,6 +32,33 @@ class Common(TypedDict, total=False):
     gradient_accumulation_steps: int | None
     name: str | None
     lr: float
+
+
+class Rate(float):
+    """A learning rate as it is read: a number that can also be assigned to, as Keras's variable.
+
+    Args:
+        owner: the optimizer.
+        value: the number.
+    """
+
+    def __new__(cls, owner: Any, value: float) -> Self:
+        made = super().__new__(cls, value)
+        made._owner = owner
+        return made
+
+    _owner: Any
+
+    def assign(self, value: Any) -> None:
+        """Set the optimizer's learning rate."""
+        self._owner.learning_rate = float(value)
+
+    def numpy(self) -> np.float32:
+        """The number as NumPy has it."""
+        return np.float32(self)
+
+    def __reduce__(self) -> Any:
+        return float, (float(self),)
 
 
 class Settings(torch.optim.Optimizer):
@@ -100,7 +128,7 @@ class Settings(torch.optim.Optimizer):
         self._given: Any = None
         self._schedule: Callable[[int], float] | None = None
         self.learning_rate = learning_rate
-        self.defaults["lr"] = self.learning_rate
+        self.defaults["lr"] = float(self.learning_rate)
 
     @property
     def iterations(self) -> int:
@@ -113,22 +141,21 @@ class Settings(torch.optim.Optimizer):
         self.param_groups[0]["iterations"] = int(value) * (self.gradient_accumulation_steps or 1)
 
     @property
-    def learning_rate(self) -> float:
+    def learning_rate(self) -> Rate:
         """The learning rate of the next update; set a number, a schedule or a function."""
         group = self.param_groups[0]
         # Like Keras, a schedule counts calls: every batch, also those only accumulated.
-        rate: float = self._schedule(group["iterations"]) if self._schedule else group["lr"]
-        return rate
+        return Rate(self, self._schedule(group["iterations"]) if self._schedule else group["lr"])
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
         rate = checks.learning_rate(type(self).__name__, value)
         self._given = None if isinstance(rate, float) else rate
         self._schedule = None if isinstance(rate, float) else checks.of_step(rate)
-        self.param_groups[0]["lr"] = rate if isinstance(rate, float) else self.learning_rate
+        self.param_groups[0]["lr"] = rate if isinstance(rate, float) else float(self.learning_rate)
 
     @property
-    def lr(self) -> float:
+    def lr(self) -> Rate:
         """The old name of `learning_rate`."""
         return self.learning_rate
 

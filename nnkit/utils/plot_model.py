@@ -64,7 +64,7 @@ class Dot:
         if format in ("dot", "raw"):
             return self.to_string().encode()
         file = io.BytesIO()
-        draw(self.diagram, file, _format(format), self.rankdir, self.dpi)
+        _draw(self.diagram, file, _format(format), self.rankdir, self.dpi)
         return file.getvalue()
 
     def write(self, path: Any, prog: Any = None, format: str = "dot", **options: Any) -> bool:
@@ -145,7 +145,7 @@ def plot_model(
     return None
 
 
-def draw(diagram: Diagram, file: Any, format: str, rankdir: str, dpi: float) -> None:
+def _draw(diagram: Diagram, file: Any, format: str, rankdir: str, dpi: float) -> None:
     """Draw a diagram into a file."""
     figure_module: Any = importlib.import_module("matplotlib.figure")
     patches: Any = importlib.import_module("matplotlib.patches")

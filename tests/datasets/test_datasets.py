@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,15 +40,12 @@ def test_digits_file_is_small() -> None:
 
 
 @pytest.fixture
-def homes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Path]:
+def homes(serve: Any, tmp_path: Path) -> tuple[Path, Path]:
     """The caches of nnkit and of Keras, and a stand-in for the file on the server."""
     source = tmp_path / "mnist.npz"
     parts = {"x_train": 3, "y_train": 3, "x_test": 2, "y_test": 2}
     np.savez(source, **{name: np.full(size, size) for name, size in parts.items()})
-    monkeypatch.setattr(mnist, "_ORIGIN", source.as_uri())
-    monkeypatch.setattr(mnist, "_SHA256", hashlib.sha256(source.read_bytes()).hexdigest())
-    monkeypatch.setenv("NNKIT_HOME", str(tmp_path / "own"))
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    serve(mnist, source)
     return tmp_path / "own" / "datasets", tmp_path / "keras" / "datasets"
 
 
@@ -85,8 +82,3 @@ def test_mnist_offline_says_what_to_do(homes: tuple[Path, Path], tmp_path: Path)
         DownloadError, match=r"save it as .*own.*mnist\.npz, or use nnkit\.datasets"
     ):
         mnist.load_data()
-
-
-def test_mnist_is_keras_own_file() -> None:
-    assert mnist._ORIGIN.startswith("https://storage.googleapis.com/tensorflow/tf-keras-datasets/")
-    assert len(mnist._SHA256) == 64

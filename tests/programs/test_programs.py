@@ -1,0 +1,127 @@
+"""Programs in the ways people have written Keras since 2016, each run as it stands.
+
+What a program says last, in a line that begins with "Result:", is written down here; those that
+Keras 3 can run say the same under Keras.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import nnkit
+from nnkit.compat import install_as_keras, uninstall_as_keras
+
+FOLDER = Path(__file__).parent
+
+# What each program must say.
+RESULTS = {
+    "cnn_digits_2017": "19282 dense_1 2",
+    "convolution2d_keras1": "(None, 2) (4, 2) True",
+    "gan_train_on_batch": "(4, 28, 28, 1) 6",
+    "imdb_cnn_bidirectional": "(3, 1) (2, 1)",
+    "imdb_lstm": "(48, 20) 4009 True",
+    "image_generator": "['accuracy', 'loss', 'val_accuracy', 'val_loss'] (32, 32, 3)",
+    "k_functions": "20.0 (2, 4) [2.0, 2.0, 0.0, 0.0] (2, 3, 5) True 1e-07",
+    "mlp_digits_2016": "2 (16,) True",
+    "multi_gpu_memory_lines": "torch.Size([2, 3]) 2",
+    "own_loop_tf": "6 True",
+    "pandas_regression": "['epoch', 'loss', 'val_loss'] 2 (13,)",
+    "sklearn_wrapper_old": "3 ['batch_size', 'epochs', 'optimizer'] (3,) (5,) (5, 3)",
+    "subclassed_train_step": "['loss', 'mae'] True",
+    "time_series_lstm": "(74, 1) (74, 1) True",
+    "tokenizer_glove": "15 [6, 2, 0, 0] True",
+    "transfer_vgg": "4 10 23 block1_conv1",
+    "tuner_like": "dense ['activation', 'layers', 'learning_rate'] (None, 1) True",
+    "vae_lambda": "(64, 2) (3, 784) 2",
+    "siamese": "(32, 1) ['accuracy', 'loss'] 728",
+    "custom_metric_loss": "['loss', 'mae', 'r_squared'] [['binary_accuracy', 'dice_coef', 'loss', "
+    "'precision'], ['binary_accuracy', 'dice_coef', 'loss', 'precision']]",
+    "custom_layer_build": "['input_layer', 'attention', 'my_layer', 'dense'] [(8, 1), (5, 1), "
+    "(8, 4), (4, 1), (1,)]",
+    "callbacks_everywhere": "12 [0, 1, 2] 3 ['epoch', 'learning_rate', 'loss', 'mae', 'val_loss', "
+    "'val_mae'] True",
+    "autoencoder": "(48, 7, 7, 4) (2, 28, 28, 1) 889",
+    "functional_two_inputs": "(3, 1) (3, 1) ['aux_output_loss', 'loss', 'main_output_loss'] True",
+    "resnet_functional": "2146 6 0.0001",
+    "save_and_load": "True True",
+    "seq2seq": "1046 3 (1, 1, 6)",
+    "sklearn_wrapper_3": "['no', 'yes'] 2 ['no', 'yes'] (60,)",
+    "text_vectorization": "['', '[UNK]', 'the'] (24, 6) [2, 4, 6, 7, 2, 9] [2, 0]",
+    "torch_backend_loop": "90 1 True",
+    "transformer_block": "1314 ['accuracy', 'loss', 'val_accuracy', 'val_loss'] 20",
+}
+# Those that Keras 3 on torch runs too; the others are older, or need TensorFlow there.
+MODERN = [
+    "autoencoder",
+    "cnn_digits_2017",
+    "resnet_functional",
+    "save_and_load",
+    "seq2seq",
+    "sklearn_wrapper_3",
+    "torch_backend_loop",
+    "transformer_block",
+]
+# What they need that may not be there yet: a module, or a name of one.
+NEEDS = {
+    "image_generator": "nnkit.preprocessing.image:ImageDataGenerator",
+    "imdb_cnn_bidirectional": "nnkit.preprocessing.sequence:pad_sequences",
+    "imdb_lstm": "nnkit.preprocessing.sequence:pad_sequences",
+    "save_and_load": "nnkit.models:load_model",
+    "tokenizer_glove": "nnkit.preprocessing.text:Tokenizer",
+    "transfer_vgg": "nnkit.applications:VGG16",
+    "tuner_like": "nnkit.models:clone_model",
+}
+
+
+@pytest.fixture
+def _at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """An empty folder, with the stand-ins for data sets at hand."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    nnkit.config.clear_session()
+    nnkit.utils.set_random_seed(1)
+    yield
+    nnkit.config.set_device(None)
+    torch.set_default_dtype(torch.float32)
+    sys.modules.pop("fakes", None)
+
+
+@pytest.fixture
+def _served(_at_home: None) -> Iterator[None]:
+    install_as_keras(replace=True)
+    yield
+    uninstall_as_keras()
+
+
+def said_by(name: str, capsys: pytest.CaptureFixture[str]) -> str:
+    runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+    return capsys.readouterr().out.strip().splitlines()[-1]
+
+
+@pytest.mark.usefixtures("_served")
+@pytest.mark.filterwarnings("ignore:.*old spelling:FutureWarning")
+@pytest.mark.parametrize("name", sorted(RESULTS))
+def test_a_program(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    module, _, wanted = NEEDS.get(name, "nnkit:Model").partition(":")
+    if not hasattr(pytest.importorskip(module), wanted):
+        pytest.skip(f"{module} has no {wanted}")
+    assert said_by(name, capsys) == f"Result: {RESULTS[name]}"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_at_home")
+@pytest.mark.parametrize("name", MODERN)
+def test_keras_says_the_same(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said_by(name, capsys) == f"Result: {RESULTS[name]}"
+
+
+def test_every_program_is_run() -> None:
+    programs = {path.stem for path in FOLDER.glob("*.py")} - {"fakes", "test_programs", "__init__"}
+    assert programs == set(RESULTS)
