@@ -167,7 +167,7 @@ def disable_flash_attention() -> None:
 
 def is_flash_attention_enabled() -> bool:
     """Whether torch may use flash attention."""
-    return torch.backends.cuda.flash_sdp_enabled()
+    return bool(torch.backends.cuda.flash_sdp_enabled())  # type: ignore[no-untyped-call]
 
 
 def clear_session(free_memory: bool = True) -> None:

@@ -71,9 +71,10 @@ def _rebuilt(structure: Any, parts: list[Any]) -> Any:
     """A structure of this kind from its new parts, in the order of `_children`."""
     if isinstance(structure, dict):
         made = dict(zip(_keys(structure), parts, strict=True))
+        kind: Any = type(structure)
         if hasattr(structure, "default_factory"):
-            return type(structure)(structure.default_factory, made)
-        return type(structure)(made)
+            return kind(structure.default_factory, made)
+        return kind(made)
     return type(structure)(*parts) if hasattr(structure, "_fields") else type(structure)(parts)
 
 

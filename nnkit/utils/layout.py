@@ -43,8 +43,8 @@ def arrange(
     fresh = -1
     for start, end in diagram.lines:
         chain = [start]
-        for row in range(depth[start] + 1, depth[end]):
-            rows[row].append(fresh)
+        for number in range(depth[start] + 1, depth[end]):
+            rows[number].append(fresh)
             size[fresh] = (gaps[0] / 2, 0.0)
             chain.append(fresh)
             fresh -= 1

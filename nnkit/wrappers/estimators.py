@@ -6,8 +6,13 @@ import copy
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
-from sklearn.utils import multiclass, validation
+from sklearn.base import (  # type: ignore[import-untyped]
+    BaseEstimator,
+    ClassifierMixin,
+    RegressorMixin,
+    TransformerMixin,
+)
+from sklearn.utils import multiclass, validation  # type: ignore[import-untyped]
 
 from nnkit.errors import DataError, NotCompiledError
 from nnkit.models import Model

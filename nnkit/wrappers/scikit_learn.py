@@ -6,7 +6,11 @@ import inspect
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import (  # type: ignore[import-untyped]
+    BaseEstimator,
+    ClassifierMixin,
+    RegressorMixin,
+)
 
 from nnkit.errors import ArgumentError, unknown_name
 from nnkit.legacy import warn_once
