@@ -331,7 +331,7 @@ def test_variables() -> None:
 def test_learning_rates(given: Any, expected: float) -> None:
     optimizer = SGD(given)
     assert optimizer.learning_rate == optimizer.lr == expected
-    assert type(optimizer.learning_rate) is float
+    assert isinstance(optimizer.learning_rate, float)
     assert optimizer.param_groups[0]["lr"] == expected
 
 

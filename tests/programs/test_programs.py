@@ -35,7 +35,7 @@ RESULTS = {
     "sklearn_wrapper_old": "3 ['batch_size', 'epochs', 'optimizer'] (3,) (5,) (5, 3)",
     "subclassed_train_step": "['loss', 'mae'] True",
     "time_series_lstm": "(74, 1) (74, 1) True",
-    "tokenizer_glove": "15 [6, 2, 0, 0] True",
+    "tokenizer_glove": "12 [4, 1, 0, 0] True",
     "transfer_vgg": "4 10 23 block1_conv1",
     "tuner_like": "dense ['activation', 'layers', 'learning_rate'] (None, 1) True",
     "vae_lambda": "(64, 2) (3, 784) 2",
