@@ -169,7 +169,8 @@ def _stack(samples: Sequence[Any]) -> Any:
         return tuple(map(_stack, zip(*samples, strict=True)))
     if isinstance(samples[0], str):
         return np.array(samples, dtype=object)
-    return default_collate(list(samples))
+    # Resized pictures lie channels first in memory; stacked, they lie as their axes say.
+    return default_collate(list(samples)).contiguous()
 
 
 def _as_it_is(sample: Any) -> tuple[Any, list[_Bad]]:

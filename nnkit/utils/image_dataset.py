@@ -64,7 +64,7 @@ class Pictures(Dataset[Tensor]):
                 pad_to_aspect_ratio=form.pad,
                 data_format=form.data_format,
             )
-        return image.contiguous()
+        return image
 
 
 def image_dataset_from_directory(

@@ -61,6 +61,7 @@ def test_pictures_come_with_their_labels(folder: Path, num_workers: int) -> None
         for images, numbers in found:
             assert (images.dtype, numbers.dtype) == (torch.float32, torch.int64)
             assert images.shape[1:] == (4, 6, 3)
+            assert images.is_contiguous()
             assert ((images[:, 0, 0, 0] > 100) == numbers.bool()).all()
             sizes.append(len(images))
             labels += numbers.tolist()
