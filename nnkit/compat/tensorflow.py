@@ -17,6 +17,7 @@ import torch
 from nnkit import ops, random
 from nnkit.compat.names import Gone
 from nnkit.compat.tape import GradientTape
+from nnkit.data.pipeline import Pipeline
 from nnkit.variable import Variable
 
 __all__ = ["members"]
@@ -48,6 +49,9 @@ def _table() -> dict[str, Any]:
         "config.run_functions_eagerly": _nothing,
         "constant": _constant,
         "convert_to_tensor": _constant,
+        "data.AUTOTUNE": -1,
+        "data.Dataset": Pipeline,
+        "data.experimental.AUTOTUNE": -1,
         "executing_eagerly": lambda: True,
         "function": _function,
         "gather": _gather,
@@ -85,10 +89,9 @@ _DTYPES = {
         "uint8",
     )
 }  # fmt: skip
-_DATASET = "Give arrays, a PyDataset or a torch DataLoader to model.fit."
 _GONE = {
     "Session": "There are no sessions: values are computed at once.",
-    "data": _DATASET,
+    "data.TFRecordDataset": "Give arrays, a PyDataset or a torch DataLoader to model.fit.",
     "distribute": "Use torch.distributed and DistributedDataParallel.",
     "estimator": "Use model.fit.",
     "feature_column": "Use preprocessing layers of keras.layers.",

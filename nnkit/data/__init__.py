@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from nnkit.data.batches import Batches, pack_x_y_sample_weight, unpack_x_y_sample_weight
 from nnkit.data.make import make_batches, takes_batch_size
+from nnkit.data.pipeline import Pipeline
 from nnkit.data.py_dataset import PyDataset
 from nnkit.data.split import split_validation
 
 __all__ = [
     "Batches",
+    "Pipeline",
     "PyDataset",
     "make_batches",
     "pack_x_y_sample_weight",

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch.utils.data import default_collate
 
+from nnkit.data.arrays import check_lengths
+from nnkit.data.convert import as_array, map_data
 from nnkit.errors import ArgumentError
 from nnkit.tree import flatten, map_structure
 
@@ -55,6 +57,44 @@ class Pipeline:
         made = Pipeline(start, length, **self._about)
         # Where a training that is gone on with looks for random generators.
         made._made_of = (self, *more)
+        return made
+
+    # -- from where ----------------------------------------------------------------------------
+
+    @classmethod
+    def from_tensor_slices(cls, tensors: Any, name: str | None = None) -> Pipeline:
+        """The rows of arrays or tensors, nested as you like, one after the other."""
+
+        def tensor(leaf: Any, path: str) -> torch.Tensor:
+            return torch.as_tensor(leaf if isinstance(leaf, torch.Tensor) else as_array(leaf, path))
+
+        data = map_data(tensor, tensors, "tensors")
+        lengths = [(f"tensors[{i}]", len(leaf)) for i, leaf in enumerate(flatten(data))]
+        count = check_lengths(lengths, "from_tensor_slices")
+        return cls(lambda: (_row(data, row) for row in range(count)), count)
+
+    @classmethod
+    def from_generator(
+        cls, generator: Callable[..., Any], *signature: Any, args: Any = (), **more: Any
+    ) -> Pipeline:
+        """What a function yields that is called anew for each pass; types and shapes show."""
+        return cls(lambda: iter(generator(*args)), None)
+
+    @classmethod
+    def range(cls, *args: int) -> Pipeline:
+        """Whole numbers, as Python's range has them."""
+        return cls(lambda: map(torch.tensor, range(*args)), len(range(*args)))
+
+    @classmethod
+    def zip(cls, *datasets: Any) -> Pipeline:
+        """Tuples of an element of each, as long as all have some."""
+        parts = datasets[0] if len(datasets) == 1 else datasets
+        lengths = [part._length for part in parts]
+        known = [length for length in lengths if length is not None]
+        made = cls(
+            lambda: zip(*parts, strict=False), min(known) if len(known) == len(parts) else None
+        )
+        made._made_of = tuple(parts)
         return made
 
     # -- each element --------------------------------------------------------------------------
@@ -174,7 +214,7 @@ class Pipeline:
         def start() -> Iterator[Any]:
             for batch in self:
                 for row in range(len(flatten(batch)[0])):
-                    yield map_structure(lambda leaf, row=row: leaf[row], batch)
+                    yield _row(batch, row)
 
         return self._of(start, None)
 
@@ -208,6 +248,10 @@ class Pipeline:
     def prefetch(self, buffer_size: int | None = None) -> Pipeline:
         """This Pipeline: loading ahead is what `num_workers` of the first one is for."""
         return self
+
+
+def _row(nest: Any, row: int) -> Any:
+    return map_structure(lambda leaf: leaf[row], nest)
 
 
 def _call(function: Callable[..., Any], element: Any) -> Any:

@@ -118,7 +118,7 @@ def test_an_old_path_warns_once(code: str, message: str) -> None:
         ("from keras.layers.core import dens", r"keras\.layers\.core has no 'dens'"),
         ("from keras.backend import set_session", r"There are no sessions"),
         ("import tensorflow as tf; tf.Session()", r"There are no sessions"),
-        ("import tensorflow as tf; tf.data.Dataset", r"DataLoader to model\.fit"),
+        ("import tensorflow as tf; tf.data.TFRecordDataset", r"DataLoader to model\.fit"),
         ("import tensorflow as tf; tf.nonsense", r"no 'nonsense' .*tensorflow\.keras and a few"),
         ("from tensorflow.math import nonsense", r"tensorflow\.math has no 'nonsense'"),
         ("import tensorflow.compat.v1 as tf", r"tensorflow has no 'compat'"),

@@ -218,3 +218,22 @@ def test_a_training_step_with_a_tape(tf: Any) -> None:
     plain.fit(X, Y[:, :1], epochs=3, shuffle=False, verbose=0)
     for one, other in zip(taped, plain.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("as_keras")
+def test_a_program_with_tf_data() -> None:
+    names: dict[str, Any] = {"X": X, "Y": Y}
+    exec(
+        "import tensorflow as tf\n"
+        "from tensorflow import keras\n"
+        "AUTOTUNE = tf.data.AUTOTUNE\n"
+        "data = tf.data.Dataset.from_tensor_slices((X, Y))\n"
+        "data = data.shuffle(buffer_size=8).map(lambda x, y: (x * 2, y), AUTOTUNE)\n"
+        "data = data.batch(1).prefetch(buffer_size=tf.data.AUTOTUNE)\n"
+        "model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])\n"
+        "model.compile('sgd', 'mse')\n"
+        "history = model.fit(data, validation_data=data, epochs=2, verbose=0)\n",
+        names,
+    )
+    assert len(names["history"].history["val_loss"]) == 2
+    assert sorted(x[0, 0].item() for x, _ in names["data"]) == [1, 2]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nnkit.data.pipeline import Pipeline
-from nnkit.errors import ArgumentError
+from nnkit.errors import ArgumentError, DataError
 from nnkit.layers.core import Dense
 from nnkit.layers.input import Input
 from nnkit.models import Sequential
@@ -89,6 +89,25 @@ def test_tuples_are_arguments_and_nests_stay() -> None:
     found = next(pairs.as_numpy_iterator())
     assert isinstance(found[0], np.ndarray)
     assert [number for number, _ in pairs.enumerate(5)] == [5, 6, 7, 8, 9, 10]
+
+
+def test_rows_of_arrays() -> None:
+    x, y = np.arange(6.0).reshape(3, 2), torch.tensor([5, 6, 7])
+    rows = Pipeline.from_tensor_slices(({"x": x}, y))
+    assert len(rows) == 3
+    assert [(a["x"].tolist(), int(b)) for a, b in rows][1] == ([2, 3], 6)
+    assert numbers(Pipeline.from_tensor_slices([1, 2, 3])) == [1, 2, 3]
+    with pytest.raises(DataError, match=r"tensors\[0\] has 3 samples, tensors\[1\] has 2"):
+        Pipeline.from_tensor_slices((x, y[:2]))
+
+
+def test_other_beginnings() -> None:
+    made = Pipeline.from_generator(lambda stop: iter(range(stop)), np.int32, args=(3,))
+    assert list(made) == list(made) == [0, 1, 2]
+    assert numbers(Pipeline.range(2, 5)) == [2, 3, 4]
+    pairs = Pipeline.zip((six(), Pipeline.range(4)))
+    assert [(int(a), int(b)) for a, b in pairs] == [(0, 0), (1, 1), (2, 2), (3, 3)]
+    assert (len(pairs), Pipeline.zip(made, six()).cardinality()) == (4, -2)
 
 
 def test_take_reads_no_more_than_it_gives() -> None:
