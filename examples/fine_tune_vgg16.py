@@ -57,18 +57,6 @@ def draw_folder(folder: Path, count: int, size: int, seed: int) -> None:
             draw_shape(kind, random, size).save(folder / kind / f"{number:03}.png")
 
 
-def read_folder(folder: Path, size: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """All pictures of a folder as pixels from 0 to 255, their labels, and the classes' names."""
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
-    images, labels = [], []
-    for label, name in enumerate(names):
-        for path in sorted((folder / name).iterdir()):
-            with Image.open(path) as image:
-                images.append(np.array(image.convert("RGB").resize((size, size))))
-            labels.append(label)
-    return np.stack(images).astype("float32"), np.array(labels), names
-
-
 def small_network(size: int) -> nnkit.Model:
     """What stands for VGG16 offline: three blocks, trained on shapes that are not asked for."""
     inputs = x = nnkit.Input((size, size, 3))
@@ -102,32 +90,34 @@ def main(folder: Path | None, weights: str | None, size: int, output: Path, epoc
         if folder is None:
             folder = Path(drawn)
             draw_folder(folder, 40, size, seed=1)
-        images, labels, names = read_folder(folder, size)
-    order = np.random.default_rng(0).permutation(len(images))
-    images, labels = images[order], labels[order]
-    held = len(images) // 4
-    print(f"{len(images)} pictures of {', '.join(names)}; {held} are held back")
+        return tune(base, folder, size, output, epochs)
 
+
+def tune(base: nnkit.Model, folder: Path, size: int, output: Path, epochs: int) -> float:
+    """Fine-tune on a folder of pictures, a folder inside it for each class."""
+    train, held = nnkit.utils.image_dataset_from_directory(
+        folder, image_size=(size, size), validation_split=0.25, subset="both", seed=1
+    )
+    names = train.class_names
     tuned = transfer.fine_tune(
         base,
-        (images[held:], labels[held:]),
-        (images[:held], labels[:held]),
-        classes=len(names),
+        train,
+        held,
         head_epochs=epochs,
         stages=(1, 2),
+        learning_rate=3e-3,
         stage_epochs=epochs // 2,
         checkpoint=output / "best.weights.h5",
     )
     model = tuned.model
-    scores = model.predict(images[:held], verbose=0)
-    accuracy = float((scores.argmax(1) == labels[:held]).mean())
+    images, labels = (np.concatenate(part) for part in zip(*held, strict=True))
+    scores = model.predict(images, verbose=0)
+    accuracy = float((scores.argmax(1) == labels).mean())
     print(f"Right among those held back: {accuracy:.1%}")
 
     if can_draw():
-        explain.plot_confusion_matrix(labels[:held], scores, names, path=output / "confusion.png")
-        explain.plot_wrong_predictions(
-            images[:held], labels[:held], scores, names, path=output / "wrong.png"
-        )
+        explain.plot_confusion_matrix(labels, scores, names, path=output / "confusion.png")
+        explain.plot_wrong_predictions(images, labels, scores, names, path=output / "wrong.png")
     heat = explain.grad_cam(model, images[0])
     Image.fromarray(explain.overlay(images[0], heat)).resize((256, 256)).save(output / "seen.png")
     print(f"Pictures in {output}")

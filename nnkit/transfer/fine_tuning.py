@@ -95,6 +95,8 @@ def fine_tune(
     """
     classes = classes or _count_classes(train)
     loss = loss or _LOSSES[_label_mode(train)]
+    for last in stages:  # a mistake here would else show after the first stage
+        _unfreeze(base, last)
     freeze(base)
     head = head or classifier_head(base, 1 if classes == 2 and _binary(loss) else classes)
     model = with_head(base, head, augment, preprocess)
@@ -119,7 +121,7 @@ def fine_tune(
     rate = learning_rate
     for number, last in enumerate(stages, start=2):
         rate *= slower
-        names = unfreeze(base) if last == "all" else unfreeze(base, last=int(last))
+        names = _unfreeze(base, last)
         size = sum(weight.numel() for weight in base.trainable_weights)
         run.say(
             f"Stage {number} of {total}: {base.name} learns from {names[0]} on ({size:,} weights), "
@@ -141,6 +143,7 @@ class _Run:
         self.batch_size, self.patience = batch_size, patience
         self.checkpoint, self.verbose = checkpoint, verbose
         self.monitor = "loss" if validation is None else "val_loss"
+        model.compile(Adam(), loss, metrics=metrics)
         self.best = float("inf")
         self.history: dict[str, list[float]] = {}
         self.stages: list[Stage] = []
@@ -158,7 +161,7 @@ class _Run:
         self, name: str, part: Model, train: Any, validation: Any, rate: float, epochs: int
     ) -> None:
         """Train a part (the head, or all of the model) and keep it if that was of use."""
-        before = {key: value.clone() for key, value in self.model.state_dict().items()}
+        before = {key: value.clone() for key, value in part.state_dict().items()}
         part.compile(Adam(rate), self.loss, metrics=self.metrics)
         callbacks: list[Any] = [
             EarlyStopping(self.monitor, patience=self.patience, restore_best_weights=True)
@@ -182,12 +185,20 @@ class _Run:
         told = ", ".join(f"{key} {values[at]:.4f}" for key, values in history.items())
         self.say(f"  epoch {at + 1} of {len(history[self.monitor])} was the best: {told}")
         if best >= self.best:
-            self.model.load_state_dict(before)
+            part.load_state_dict(before)
             self.say("  That is no better than before, so this stage is taken back.")
             return
         self.best = best
         if self.checkpoint is not None and part is not self.model:
             self.model.save_weights(self.checkpoint)
+
+
+def _unfreeze(base: Model, last: int | str) -> list[str]:
+    if last == "all":
+        return unfreeze(base)
+    if isinstance(last, bool) or not isinstance(last, int):
+        raise ArgumentError(f"fine_tune: stages are numbers of blocks or 'all', got {last!r}.")
+    return unfreeze(base, last=last)
 
 
 def _pair(data: Any) -> tuple[Any, Any]:
@@ -199,10 +210,14 @@ def _pair(data: Any) -> tuple[Any, Any]:
 
 def _label_mode(train: Any) -> str:
     """The form of the labels: "int", "categorical" (one-hot rows) or "binary"."""
-    labels = _pair(train)[1]
+    x, labels = _pair(train)
+    if labels is None and not hasattr(x, "__next__"):  # a source that can be read again
+        labels = next(iter(x))[1]
     if labels is None:
-        return str(getattr(train, "label_mode", "int"))
-    return "categorical" if _is_one_hot(labels) else "int"
+        return "int"
+    if _is_one_hot(labels):
+        return "categorical"
+    return "binary" if "float" in str(labels.dtype) and _pair(train)[1] is None else "int"
 
 
 def _is_one_hot(labels: Any) -> bool:

@@ -75,6 +75,20 @@ def test_with_augmentation_the_base_runs_in_every_epoch() -> None:
     assert seen == [12, 12, 12]
 
 
+def test_mistakes_show_before_anything_is_trained() -> None:
+    base, data = small_base(), pictures(6)
+    with pytest.raises(ArgumentError, match="last must be from 1 to 3"):
+        transfer.fine_tune(base, data, stages=(1, 4), verbose=0)
+    with pytest.raises(ArgumentError, match="blocks or 'all', got 'every'"):
+        transfer.fine_tune(base, data, stages=("every",), verbose=0)
+
+
+def test_the_model_is_compiled_also_without_stages() -> None:
+    base, data = small_base(), pictures(12)
+    tuned = transfer.fine_tune(base, data, head_epochs=1, stages=(), verbose=0)
+    assert set(tuned.model.evaluate(*data, verbose=0, return_dict=True)) == {"loss", "accuracy"}
+
+
 def test_from_a_loader_with_named_classes() -> None:
     x, y = pictures(20)
     data = torch.utils.data.TensorDataset(torch.as_tensor(x), torch.as_tensor(y))
@@ -106,7 +120,7 @@ def test_yes_or_no_from_a_folder_of_two_classes() -> None:
     labels = torch.as_tensor(y > 0).float()[:, None]
     data = torch.utils.data.TensorDataset(torch.as_tensor(x), labels)
     loader = torch.utils.data.DataLoader(data, batch_size=8)
-    loader.class_names, loader.label_mode = ["no", "yes"], "binary"
+    loader.class_names = ["no", "yes"]
     tuned = transfer.fine_tune(small_base(), loader, head_epochs=1, stages=(), verbose=0)
     assert tuned.model.output_shape == (None, 1)
 

@@ -154,6 +154,16 @@ def test_features_from_inside() -> None:
         transfer.feature_extractor(base, "block2_pol")
 
 
+def test_features_of_a_sequential() -> None:
+    x, _ = pictures(2)
+    model = nnkit.Sequential([nnkit.Input((16, 16, 3)), layers.Conv2D(2, 3, name="first"),
+                              layers.Flatten(), layers.Dense(1)])  # fmt: skip
+    part = transfer.feature_extractor(model, "first")
+    expected = model.get_layer("first")(torch.as_tensor(x)).detach()
+    np.testing.assert_allclose(part.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6)
+    assert transfer.unfreeze(model, "dense") == ["dense"]
+
+
 def test_features_from_a_model_inside_and_from_torchvision() -> None:
     base, (x, _) = small_base(), pictures(2)
     model = transfer.with_head(base, transfer.classifier_head(base, 3))
