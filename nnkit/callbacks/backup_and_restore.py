@@ -51,6 +51,7 @@ class BackupAndRestore(Callback):
         save_freq: str | int = "epoch",
         double_checkpoint: bool = False,
         delete_checkpoint: bool = True,
+        *,
         save_seconds: float | None = None,
     ) -> None:
         if not backup_dir:

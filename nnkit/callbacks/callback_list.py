@@ -38,10 +38,10 @@ class CallbackList(Callback):
     def __init__(
         self,
         callbacks: Any = None,
-        *,
         add_history: bool = False,
         add_progbar: bool = False,
         model: Any = None,
+        *,
         params: dict[str, Any] | None = None,
         **more: Any,
     ) -> None:

@@ -46,6 +46,7 @@ class Fit(Passes):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
+        *,
         resume: str | os.PathLike[str] | None = None,
         stop_on_nan: bool = True,
     ) -> History:

@@ -246,6 +246,7 @@ def test_directions_agree_with_keras_metrics() -> None:
     [
         *("CSVLogger", "EarlyStopping", "History", "LambdaCallback", "ProgbarLogger"),
         *("LearningRateScheduler", "ModelCheckpoint", "ReduceLROnPlateau", "TerminateOnNaN"),
+        *("BackupAndRestore", "RemoteMonitor", "SwapEMAWeights", "TensorBoard", "CallbackList"),
     ],
 )
 def test_arguments_are_keras_arguments(name: str) -> None:
