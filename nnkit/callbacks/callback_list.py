@@ -105,7 +105,7 @@ class CallbackList(Callback):
     def _call_all(self, hook: str, *args: Any) -> None:
         if hook.endswith("_end") and self._progbar is not None:
             # What callbacks print now must not land behind a bar.
-            self._progbar.clear()
+            (self._progbar.leave if hook == "on_train_end" else self._progbar.clear)()
         for callback in self.callbacks:
             getattr(callback, hook)(*args)
 

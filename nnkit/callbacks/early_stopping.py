@@ -23,8 +23,8 @@ class EarlyStopping(Monitor):
         verbose: 1 to print when it stops and what it restores.
         mode: "min", "max", or "auto" to tell from the metric.
         baseline: a value to reach; patience starts anew only with an improvement that beats it.
-        restore_best_weights: whether training ends with the weights of the best epoch, also if
-            it was not stopped early. They are kept on the model's device: one more copy of it.
+        restore_best_weights: whether training ends with the weights of the best epoch, however
+            it ends. They are kept on the model's device: one more copy of it.
         start_from_epoch: epochs to let pass before watching.
 
     Attributes:
@@ -54,6 +54,7 @@ class EarlyStopping(Monitor):
         self._reset()
 
     def _reset(self) -> None:
+        self._in_fit = False
         self.wait = 0
         self.stopped_epoch = 0
         self.best = None
@@ -62,6 +63,7 @@ class EarlyStopping(Monitor):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._reset()
+        self._in_fit = True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         current = self.monitored(logs)
@@ -81,6 +83,15 @@ class EarlyStopping(Monitor):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.stopped_epoch > 0 and self.verbose:
             say(f"Epoch {self.stopped_epoch + 1}: stopped early, {self.monitor} did not improve.")
+        self._restore()
+
+    def close(self) -> None:
+        """Restore the best weights when an error has ended training."""
+        if self._in_fit:
+            self._restore()
+
+    def _restore(self) -> None:
+        self._in_fit = False
         if self.best_weights is not None:
             self.model.load_state_dict(self.best_weights)
             if self.verbose:

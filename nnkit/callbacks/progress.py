@@ -65,7 +65,7 @@ class ProgbarLogger(Callback):
         self.target: int | None = None
         self.seen = 0
         self._bar: Any = None
-        self._in_fit = False
+        self._in_fit = self._in_epoch = False
         self._title = ""
         self._began = self._drawn = 0.0
         self._worked: float | None = None
@@ -93,12 +93,14 @@ class ProgbarLogger(Callback):
         self._remove()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._in_epoch = True
         self._start(f"Epoch {epoch + 1}/{self.epochs}")
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._step(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._in_epoch = False
         self._finish(logs)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -133,6 +135,13 @@ class ProgbarLogger(Callback):
         """Take the bar off a terminal: its line is free for others to print on."""
         if not IN_NOTEBOOK:
             self._remove()
+
+    def leave(self) -> None:
+        """At the end of a run, take the bar off unless the run was interrupted."""
+        if self._in_epoch:
+            self.close()
+        else:
+            self.clear()
 
     def close(self) -> None:
         """End an interrupted bar where it stands, with the cursor on a new line."""

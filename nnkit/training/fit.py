@@ -105,6 +105,10 @@ class Fit(Passes):
             if epochs - initial_epoch > 1 and validation_steps is None:
                 _refuse_one_pass(validation, "validation_data", epochs, "validation_steps")
         if resume is not None:
+            if CallbackList(callbacks).find(BackupAndRestore) is not None:
+                raise ArgumentError(
+                    "fit was given resume= and a BackupAndRestore, which do the same. Use one."
+                )
             kept = BackupAndRestore(resume, delete_checkpoint=False, save_seconds=_SAVE_SECONDS)
             callbacks = [*([] if callbacks is None else [callbacks]), kept]
         params = {"epochs": epochs, "steps": batches.steps, "verbose": verbosity(verbose)}
@@ -122,22 +126,18 @@ class Fit(Passes):
         if self._is_graph() and not self._ready:
             self._get_ready(None)  # callbacks find the optimizer with its parameters
         due = [validation is not None and _due(epoch, validation_freq) for epoch in range(epochs)]
+        # What scales the loss leaves out updates that overflowed, and goes on.
+        scales = hasattr(self.optimizer, "inner_optimizer")
         with Interruptions(self) as signals:
-            self._watch = LossWatch(self) if stop_on_nan else None
-            logs: dict[str, Any] = {}
+            self._watch = LossWatch(self) if stop_on_nan and not scales else None
             try:
-                state = self._resume(calls, batches, validation, signals)
-                calls.on_train_begin()
-                numbers = range(initial_epoch, epochs)
-                if state is None or not state.found:
-                    batches.reset()
-                if state is not None:
-                    numbers = state.begin(numbers)
-                logs = self._epochs(numbers, batches, validation, due, calls, signals, state)
-            except KeyboardInterrupt:
-                if signals.insisted:
-                    raise
-                signals.received = signal.SIGINT  # raised by a callback, say
+                epochs_to_do = range(initial_epoch, epochs)
+                logs = self._train(epochs_to_do, batches, validation, due, calls, signals)
+                self.eval()  # type: ignore[attr-defined]
+                if isinstance(self.optimizer, Optimizer):
+                    self.optimizer.finish_accumulation()
+                    self.optimizer.finalize_variable_values(self._parameters_to_train)
+                calls.on_train_end(logs)
             finally:
                 self.eval()  # type: ignore[attr-defined]
                 self._labels_to_check, self._watch = [], None
@@ -145,28 +145,36 @@ class Fit(Passes):
                 if validation is not None:
                     validation.close()
                 calls.close()
-            if isinstance(self.optimizer, Optimizer):
-                self.optimizer.finish_accumulation()
-                self.optimizer.finalize_variable_values(self._parameters_to_train)
-            calls.on_train_end(logs)
         if signals.terminated:
-            calls.close()
             raise SystemExit(EXIT_CODE)
         if signals.received is not None:
             warnings.warn("fit was interrupted; the model keeps what it has learned.", stacklevel=2)
         return self.history  # type: ignore[return-value]
 
-    def _resume(
-        self, calls: CallbackList, batches: Any, validation: Any, signals: Interruptions
-    ) -> Resume | None:
-        """The state of a training that is kept in a folder, if there is to be one."""
+    def _train(
+        self, epochs: range, batches: Any, validation: Any, due: list[bool], calls: CallbackList,
+        signals: Interruptions,
+    ) -> dict[str, Any]:  # fmt: skip
+        """From on_train_begin to the last epoch, or to an interrupt; the logs of the last epoch."""
         kept = calls.find(BackupAndRestore)
-        if kept is None:
-            return None
-        state = Resume(kept, self, batches, validation, calls, signals)
-        kept.lend(state)
-        state.open()
-        return state
+        state = None
+        if kept is not None:
+            state = Resume(kept, self, batches, validation, calls, signals)
+            kept.lend(state)
+        try:
+            if state is not None:
+                state.open()
+            calls.on_train_begin()
+            if state is None or not state.found:
+                batches.reset()
+            if state is not None:
+                epochs = state.begin(epochs)
+            return self._epochs(epochs, batches, validation, due, calls, signals, state)
+        except KeyboardInterrupt:
+            if signals.insisted:
+                raise
+            signals.received = signal.SIGINT  # raised by a callback, say
+            return {}
 
     def _epochs(
         self, epochs: range, batches: Any, validation: Any, due: list[bool], calls: CallbackList,

@@ -168,6 +168,8 @@ class Resume:
         if model._ready:
             model._collect_parameters()
         set_optimizers_state(model, found["optimizers"])
+        if model._ready:
+            model._collect_parameters()
         modules = dict(model.named_modules())
         for name, values in found["attributes"].items():
             set_attributes(modules[name], values)
@@ -319,6 +321,7 @@ class Resume:
             if leaf is not None:
                 setup[f"array {at} of a batch"] = f"{tuple(leaf.shape[1:])} {leaf.dtype}"
         for key, optimizer in optimizers_of(model):
+            optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # one in one that scales
             setup[f"{key}'s class"] = type(optimizer).__name__
             setup.update({f"{key}'s {k}": v for k, v in _arguments(optimizer).items()})
         return {key: value for key, value in setup.items() if _is_text_or_number(value)}

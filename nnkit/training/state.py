@@ -28,6 +28,7 @@ __all__ = [
 # Attributes that belong to a run and not to its state.
 _OF_A_RUN = ("model", "params", "training", "built", "compiled", "stop_training",
              "stop_evaluating", "stop_predicting")  # fmt: skip
+_SCALE = ("dynamic_scale", "step_counter")
 
 
 class Changes:
@@ -107,6 +108,7 @@ def translate(model: Any, state: dict[str, Any]) -> None:
     part["trainable"], part["extra"] = modules(part["trainable"]), modules(part["extra"])
     state["attributes"] = modules(state["attributes"])
     for optimizer in state["optimizers"].values():
+        optimizer = optimizer.get("inner", optimizer)
         if "slots" in optimizer:
             optimizer["slots"] = tensors(optimizer["slots"])
 
@@ -197,6 +199,9 @@ def optimizers_of(model: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _nnkit_state(optimizer: Any, names: dict[int, str]) -> dict[str, Any]:
+    if hasattr(optimizer, "inner_optimizer"):  # one that scales the loss
+        scale = {name: getattr(optimizer, name) for name in _SCALE}
+        return {"inner": _nnkit_state(optimizer.inner_optimizer, names), "scale": scale}
     group = optimizer.param_groups[0]
     return {
         "slots": {
@@ -210,8 +215,13 @@ def _nnkit_state(optimizer: Any, names: dict[int, str]) -> dict[str, Any]:
 
 
 def _set_nnkit_state(optimizer: Any, state: dict[str, Any], parameters: dict[str, Tensor]) -> None:
+    if "inner" in state:
+        _set_nnkit_state(optimizer.inner_optimizer, state["inner"], parameters)
+        for name in _SCALE:
+            getattr(optimizer, name).copy_(state["scale"][name])
+        return
     if state["built"]:
-        current = optimizer.param_groups[0]["params"]
+        current, current_names = optimizer.param_groups[0]["params"], optimizer._names
         known = {name: parameters[name] for name in state["slots"] if name in parameters}
         optimizer.build(known.values(), names=known)
         for name, slots in state["slots"].items():
@@ -221,7 +231,7 @@ def _set_nnkit_state(optimizer: Any, state: dict[str, Any], parameters: dict[str
                     with torch.no_grad():
                         own.copy_(value)
         if current:
-            optimizer.build(current)
+            optimizer.build(current, current_names)
     if optimizer.schedule is not None and not state["scheduled"]:
         optimizer.learning_rate = state["numbers"]["lr"]  # a callback had replaced the schedule
     optimizer.param_groups[0].update(state["numbers"])

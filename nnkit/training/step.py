@@ -41,7 +41,8 @@ def update(model: Any, data: Any) -> Any:
         args, parameters = (model, x, y, weight), model._parameters_to_train
         y_pred, masks, loss, grads = model._jit("train", _gradients, args, parameters)
         attach_mask(y_pred, masks)
-        _apply(model, grads)
+        if model._watch is None or model._watch.see(loss):
+            _apply(model, grads)
         return _track(model, x, y, y_pred, weight, loss)
     with _keep_logits:
         y_pred = model(x, training=True)

@@ -16,7 +16,7 @@ import pytest
 
 import nnkit
 from nnkit import optimizers
-from nnkit.callbacks import Callback
+from nnkit.callbacks import Callback, EarlyStopping
 from tests.training.conftest import SPARSE, Data, make_classifier
 
 
@@ -146,3 +146,18 @@ def test_control_c() -> None:
     assert "fit was interrupted" in err
     assert "Traceback" not in err
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])
+def test_best_weights_are_restored_after_an_error(error: type[BaseException], data: Data) -> None:
+    model = make_classifier()
+    model.compile("adam", SPARSE)
+    best = EarlyStopping("loss", restore_best_weights=True)
+    with pytest.raises(error):
+        model.fit(
+            data.x, data.labels, epochs=3, verbose=0,
+            callbacks=[best, Break(error, "on_train_batch_end")],
+        )  # fmt: skip
+    assert best.best_weights is not None
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), best.best_weights[name].numpy())

@@ -96,6 +96,9 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
     "accumulating": lambda: optimizers.AdamW(0.01, gradient_accumulation_steps=3, clipnorm=1.0),
     "nadam": lambda: optimizers.Nadam(0.01),
     "adafactor": lambda: optimizers.Adafactor(0.01),
+    "scaling": lambda: optimizers.LossScaleOptimizer(
+        optimizers.Adam(0.01), initial_scale=2.0**140, dynamic_growth_steps=3
+    ),
     "torch's": lambda: torch.optim.AdamW,
 }
 
@@ -219,6 +222,11 @@ def test_every_kind_of_optimizer(optimizer: str, tmp_path: Path) -> None:
         reference, "arrays", tmp_path / "b", [Kill("on_epoch_begin", 3)],
         optimizer=optimizer, save_freq="epoch",
     )  # fmt: skip
+
+
+def test_only_one_of_the_two(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match=r"resume= and a BackupAndRestore.*Use one"):
+        fit(small(), tmp_path, callbacks=[BackupAndRestore(tmp_path)])
 
 
 @pytest.mark.parametrize("at", range(1, 8))
