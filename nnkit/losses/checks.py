@@ -18,8 +18,13 @@ from nnkit.losses.crossentropy import (
     sparse_targets,
 )
 from nnkit.losses.focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
-from nnkit.losses.probabilistic import CTC, CategoricalGeneralizedCrossEntropy
-from nnkit.losses.similarity import Circle
+from nnkit.losses.probabilistic import (
+    CTC,
+    CategoricalGeneralizedCrossEntropy,
+    KLDivergence,
+    Poisson,
+)
+from nnkit.losses.similarity import Circle, Dice, Tversky
 from nnkit.losses.tensors import as_prediction, as_tensor, matched
 from nnkit.losses.torch_loss import CLASS_LOSSES, TorchLoss
 
@@ -28,6 +33,7 @@ __all__ = ["check_labels", "check_targets"]
 _SPARSE = (SparseCategoricalCrossentropy, CategoricalGeneralizedCrossEntropy)
 _CATEGORICAL = (CategoricalCrossentropy, CategoricalFocalCrossentropy)
 _BINARY = (BinaryCrossentropy, BinaryFocalCrossentropy)
+_PARTS = (KLDivergence, Dice, Tversky)
 _OWN_SHAPES = (LossFunctionWrapper, Circle, CTC)
 # Rounding can leave a probability this far outside 0 to 1, in half precision too.
 _SLACK = 1e-3
@@ -51,6 +57,9 @@ def check_targets(loss: Any, y_true: Any, y_pred: Any) -> None:
         y_pred = as_prediction(y_pred)
         y_true = as_tensor(y_true, like=y_pred)
         _check_nan(y_true, y_pred)
+        note = logits_of(y_pred)
+        if note is not None and note[0] == "softmax" and y_pred.dim() > 1:
+            _check_one_unit(loss, y_pred.size(-1), y_pred)
         if isinstance(loss, _SPARSE):
             _check_sparse(loss, y_true, y_pred)
         elif isinstance(loss, _CATEGORICAL):
@@ -61,6 +70,13 @@ def check_targets(loss: Any, y_true: Any, y_pred: Any) -> None:
             _check_torch(loss, y_true, y_pred)
         elif isinstance(loss, LossFunctionWrapper) and type(loss) not in _OWN_SHAPES:
             matched(loss.name, y_true, y_pred)
+        if isinstance(loss, _PARTS):
+            _check_probabilities(loss, y_pred, "softmax" if y_pred.size(-1) > 1 else "sigmoid")
+        elif isinstance(loss, Poisson) and y_pred.min() < 0:
+            raise DataError(
+                f"{loss.name} expects outputs above 0, the expected counts, but they go down to "
+                f"{y_pred.min().item():.4g}. End the model with exponential or softplus."
+            )
 
 
 def check_labels(loss: Any, y_true: Any, y_pred: Tensor) -> None:
@@ -102,9 +118,13 @@ def _check_nan(y_true: Tensor, y_pred: Tensor) -> None:
 def _check_one_unit(loss: Any, classes: int, y_pred: Tensor) -> None:
     if classes == 1:
         raise ShapeError(
-            f"{loss.name} compares two classes or more, but the outputs {tuple(y_pred.shape)} have "
-            f"one unit, whose softmax is always 1. Use binary_crossentropy with a sigmoid."
+            f"{_name(loss)} compares two classes or more, but the outputs {tuple(y_pred.shape)} "
+            f"have one unit, whose softmax is always 1. Use binary_crossentropy with a sigmoid."
         )
+
+
+def _name(loss: Any) -> str:
+    return str(getattr(loss, "name", None) or getattr(loss, "__name__", loss))
 
 
 def _check_probabilities(loss: Any, y_pred: Tensor, activation: str) -> None:
@@ -120,11 +140,32 @@ def _check_probabilities(loss: Any, y_pred: Tensor, activation: str) -> None:
     elif note is None:
         low, high = y_pred.min().item(), y_pred.max().item()
         if low < -_SLACK or high > 1 + _SLACK:
+            other = ", or give the loss from_logits=True" if hasattr(loss, "from_logits") else ""
             raise DataError(
                 f"{loss.name} expects probabilities from 0 to 1, but the outputs go from "
-                f"{low:.4g} to {high:.4g}. End the model with {activation}, "
-                f"or give the loss from_logits=True."
+                f"{low:.4g} to {high:.4g}. End the model with {activation}{other}."
             )
+
+
+def _check_classes(loss: Any, y_pred: Tensor, axis: int) -> None:
+    """Outputs that are no distribution over classes, which the loss would quietly scale to one."""
+    if getattr(loss, "from_logits", False):
+        return
+    note = logits_of(y_pred)
+    sums = y_pred.sum(axis)
+    if note is not None and note[0] == "sigmoid":
+        found = "went through sigmoid, which lets several classes be likely at once"
+    elif note is None and ((sums - 1).abs() > 0.05).any():
+        found = f"do not sum to 1 over the classes, but to {sums.min():.4g} and more"
+    else:
+        return
+    warnings.warn(
+        f"{loss.name} expects probabilities of classes that exclude each other, but the outputs "
+        f"{found}. End the model with softmax; for classes that do not exclude each other use "
+        f"binary_crossentropy.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def _check_labels(name: str, labels: Tensor, classes: int, ignored: int | None) -> None:
@@ -155,6 +196,7 @@ def _check_sparse(loss: Any, y_true: Tensor, y_pred: Tensor) -> None:
     sparse_targets(loss.name, y_true, y_pred, axis)
     _check_labels(loss.name, y_true, y_pred.size(axis), getattr(loss, "ignore_class", None))
     _check_probabilities(loss, y_pred, "softmax")
+    _check_classes(loss, y_pred, axis)
 
 
 def _check_categorical(loss: Any, y_true: Tensor, y_pred: Tensor) -> None:
@@ -169,6 +211,15 @@ def _check_categorical(loss: Any, y_true: Tensor, y_pred: Tensor) -> None:
             f"{tuple(y_true.shape)} and y_pred is {tuple(y_pred.shape)}. {hint}"
         )
     _check_probabilities(loss, y_pred, "softmax")
+    _check_classes(loss, y_pred, axis)
+    most = y_true.sum(axis).max().item()
+    if most > 1.05:
+        warnings.warn(
+            f"{loss.name} expects one class a sample, but rows of y_true sum to {most:.4g}. For "
+            f"several classes at once use binary_crossentropy with a sigmoid.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _check_binary(loss: Any, y_true: Tensor, y_pred: Tensor) -> None:

@@ -43,6 +43,7 @@ from nnkit.metrics.accuracy import (
     top_k_categorical_accuracy,
 )
 from nnkit.metrics.base import FUNCTIONS, REGISTRY, Metric
+from nnkit.metrics.checks import warn_of_logits
 from nnkit.metrics.confusion import (
     FalseNegatives,
     FalsePositives,
@@ -168,6 +169,7 @@ __all__ = [
     "sparse_top_k_categorical_accuracy",
     "squared_hinge",
     "top_k_categorical_accuracy",
+    "warn_of_logits",
 ]
 
 

@@ -44,6 +44,11 @@ class Metrics(Metric):
         """All of them, flat."""
         return [m for each in self._by_output for kind in each for m in kind]
 
+    @property
+    def by_output(self) -> list[tuple[list[Metric], list[Metric]]]:
+        """For each output its plain and its weighted metrics."""
+        return self._by_output
+
     def build(
         self, targets: list[Any], outputs: list[Any], names: Sequence[str], nesting: Any = None
     ) -> None:
@@ -258,6 +263,9 @@ class Objective:
         ):
             if one is not None and target is not None:
                 losses_module.check_targets(one, target, output)
+        for one, kinds in zip(self.losses, self.compiled_metrics.by_output, strict=False):
+            for metric in (*kinds[0], *kinds[1]):
+                metrics_module.warn_of_logits(metric, one)
 
     def check_labels(self, y: Any, y_pred: Any) -> None:
         """Look once through the class numbers of all samples, if they are in memory."""
