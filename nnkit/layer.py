@@ -29,6 +29,7 @@ from nnkit.conventions import (
     tracked_build,
 )
 from nnkit.convert import as_tensor, free_batch
+from nnkit.creation import beside
 from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.layer_config import config_of, readable
 from nnkit.masks import attach_mask, mask_of
@@ -288,6 +289,7 @@ class Layer(WeightOwner):
         # An exported program has no use for losses, and export warns of what it changes outside.
         outside = not outermost and not torch.compiler.is_exporting()
         if outside:
+            run = beside(args[0] if args else None, run)
             outermost.append(self)
             for layer in self._lossy:
                 layer._losses.clear()

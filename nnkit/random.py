@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnkit.creation import creation_device
 from nnkit.custom_objects import publish
 from nnkit.errors import ArgumentError, ShapeError
 
@@ -123,7 +124,7 @@ def generator_for(seed: Seed, device: torch.device | None = None) -> torch.Gener
 
     A seed on the meta device gives None too and does not move on: nothing is drawn there.
     """
-    device = device or torch.get_default_device()
+    device = device or creation_device() or torch.get_default_device()
     if seed is None or device.type == "meta":
         return None
     start, count = seed.take() if isinstance(seed, SeedGenerator) else (as_seed(seed), 0)
@@ -152,7 +153,7 @@ def _empty(shape: Sequence[int], dtype: Any, function: str) -> Tensor:
     checked = to_dtype(dtype)
     if not checked.is_floating_point:
         raise ArgumentError(f"random.{function} expects a floating point dtype, got {dtype!r}.")
-    return torch.empty(tuple(shape), dtype=checked)
+    return torch.empty(tuple(shape), dtype=checked, device=creation_device())
 
 
 def normal(
@@ -226,7 +227,10 @@ def randint(
         raise ArgumentError(f"random.randint expects an integer dtype, got {dtype!r}.")
     if minval >= maxval:
         raise ArgumentError(f"minval must be below maxval, got {minval!r} and {maxval!r}.")
-    return torch.randint(minval, maxval, tuple(shape), dtype=checked, generator=generator_for(seed))
+    return torch.randint(
+        minval, maxval, tuple(shape), dtype=checked, device=creation_device(),
+        generator=generator_for(seed),
+    )  # fmt: skip
 
 
 def shuffle(x: Tensor, axis: int = 0, seed: Seed = None) -> Tensor:
@@ -312,7 +316,7 @@ def categorical(
 
 def _parameter(value: Any, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     wide = torch.promote_types(dtype, torch.float32)
-    return torch.as_tensor(value, dtype=wide).broadcast_to(tuple(shape))
+    return torch.as_tensor(value, dtype=wide, device=creation_device()).broadcast_to(tuple(shape))
 
 
 def binomial(

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from nnkit import constraints, initializers, random, regularizers
+from nnkit.creation import creating_on
 from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.layouts import SAME, Layout
 from nnkit.modes import hold_frozen, mark_frozen
@@ -41,7 +42,7 @@ def built_for_real() -> Iterator[None]:
     """Inside, weights get data even while shapes are being inferred."""
     device = _real_device[-1] if _real_device else torch.get_default_device()
     # Weights born in inference mode could never be trained.
-    with torch.inference_mode(False), torch.device(device):
+    with torch.inference_mode(False), torch.device(device), creating_on(None):
         yield
 
 

@@ -29,6 +29,7 @@ FLOORS: list[set[str]] = [
         "convert",
         "modes",
         "dtype_policies",
+        "creation",
         "legacy",
         "custom_objects",
         "serialization",

@@ -515,7 +515,6 @@ def test_checks(loss: Any, y_true: Any, y_pred: Any, error: type, message: str) 
         (SPARSE_LOGITS, LABELS, LOGITS),
         (losses.SparseCategoricalCrossentropy(ignore_class=-1), LABELS - 1, PROBS),
         (CATEGORICAL, ONE_HOT, PROBS),
-        (CATEGORICAL, ONE_HOT, LOGITS.sigmoid()),
         (BINARY, BITS > 0, PROBS),
         (BINARY, BITS[:, 0], PROBS[:, :1]),
         (losses.Circle(), LABELS, LOGITS),

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.creation import creation_device
 from nnkit.ops.recording import as_tensor, described, floats, is_number, recorded, tensors
 from nnkit.weights import to_dtype
 
@@ -46,19 +47,19 @@ def copy(x: Any) -> Tensor:
 @recorded
 def zeros(shape: Any, dtype: Any = None) -> Tensor:
     """A tensor of zeros; of the default float when dtype is None."""
-    return torch.zeros(_sizes(shape), dtype=_float_type(dtype))
+    return torch.zeros(_sizes(shape), dtype=_float_type(dtype), device=creation_device())
 
 
 @recorded
 def ones(shape: Any, dtype: Any = None) -> Tensor:
     """A tensor of ones; of the default float when dtype is None."""
-    return torch.ones(_sizes(shape), dtype=_float_type(dtype))
+    return torch.ones(_sizes(shape), dtype=_float_type(dtype), device=creation_device())
 
 
 @recorded
 def empty(shape: Any, dtype: Any = None) -> Tensor:
     """A tensor whose values are whatever was in memory."""
-    return torch.empty(_sizes(shape), dtype=_float_type(dtype))
+    return torch.empty(_sizes(shape), dtype=_float_type(dtype), device=creation_device())
 
 
 @recorded
@@ -97,7 +98,8 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Tensor:
 def eye(N: Any, M: Any = None, k: int = 0, dtype: Any = None) -> Tensor:
     """Ones on diagonal `k` of an N x M matrix (N x N when M is None), zeros elsewhere."""
     columns = N if M is None else M
-    places = torch.arange(columns) - torch.arange(N).unsqueeze(1)
+    device = creation_device()
+    places = torch.arange(columns, device=device) - torch.arange(N, device=device).unsqueeze(1)
     return (places == (k or 0)).to(_float_type(dtype))
 
 
@@ -110,7 +112,7 @@ def identity(n: Any, dtype: Any = None) -> Tensor:
 @recorded
 def tri(N: Any, M: Any = None, k: int = 0, dtype: Any = None) -> Tensor:
     """Ones on and below diagonal `k` of an N x M matrix, zeros above."""
-    return torch.tril(torch.ones((N, N if M is None else M), dtype=_float_type(dtype)), k)
+    return torch.tril(ones((N, N if M is None else M), dtype), k)
 
 
 @recorded
@@ -160,7 +162,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
         kinds = [as_tensor(v).dtype for v in (start, stop, step) if v is not None]
         dtype = functools.reduce(torch.promote_types, kinds)
     start, stop = (0, start) if stop is None else (start, stop)
-    return torch.arange(start, stop, 1 if step is None else step, dtype=to_dtype(dtype))
+    kind, device = to_dtype(dtype), creation_device()
+    return torch.arange(start, stop, 1 if step is None else step, dtype=kind, device=device)
 
 
 def _between(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any) -> tuple[Tensor, Tensor]:

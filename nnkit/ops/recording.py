@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnkit.creation import creation_device
 from nnkit.errors import ArgumentError
 from nnkit.symbolic import Function, has_symbolic, record
 from nnkit.tree import flatten, map_structure
@@ -76,13 +77,14 @@ def as_tensor(value: Any, dtype: Any = None, device: torch.device | None = None)
         value: the data; arrays share their memory with the tensor where they can.
         dtype: torch's, NumPy's or a name. When None, tensors and arrays keep theirs, except that
             double arrays become the default float; Python's numbers become int32 or that float.
-        device: where new tensors go; tensors stay where they are.
+        device: where new tensors go, beside the data at work when None; tensors stay.
 
     Raises: ArgumentError for words and objects.
     """
     dtype = to_dtype(dtype)
     if isinstance(value, Tensor):
         return value if dtype is None or value.dtype is dtype else value.to(dtype)
+    device = device or creation_device()
     if is_number(value):
         return torch.tensor(value, dtype=dtype or _kind(value), device=device)
     if isinstance(value, (list, tuple)):

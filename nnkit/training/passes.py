@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from nnkit.callbacks import CallbackList
+from nnkit.creation import beside
 from nnkit.data import unpack_x_y_sample_weight
 from nnkit.errors import ArgumentError, DataError, NotBuiltError
 from nnkit.symbolic import SymbolicTensor
@@ -34,7 +35,7 @@ class Passes(Compiled):
                 with suppress(NotBuiltError):  # a model of models need not have a `call`
                     self._get_ready(unpack_x_y_sample_weight(data)[0])
             with torch.set_grad_enabled(name == "train_step"):
-                return method(data)
+                return beside(data, method)(data)
 
         return run
 
