@@ -22,6 +22,7 @@ from nnkit.data.py_dataset import PyDataset as Sequence
 from nnkit.random import set_random_seed
 from nnkit.serialization import deserialize_keras_object, serialize_keras_object
 from nnkit.summary import print_summary
+from nnkit.utils.audio_dataset import audio_dataset_from_directory
 from nnkit.utils.download import get_file
 from nnkit.utils.image_dataset import image_dataset_from_directory
 from nnkit.utils.images import array_to_img, img_to_array, load_img, save_img
@@ -41,6 +42,7 @@ __all__ = [
     "PyDataset",
     "Sequence",
     "array_to_img",
+    "audio_dataset_from_directory",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",

@@ -169,6 +169,13 @@ def _stack(samples: Sequence[Any]) -> Any:
         return tuple(map(_stack, zip(*samples, strict=True)))
     if isinstance(samples[0], str):
         return np.array(samples, dtype=object)
+    shapes = {tuple(sample.shape) for sample in samples}
+    if len(shapes) > 1:
+        one, other, *_ = shapes
+        raise DataError(
+            f"Files of one batch have the shapes {one} and {other}. Bring them to one length "
+            f"(output_sequence_length), or give batch_size=None."
+        )
     # Resized pictures lie channels first in memory; stacked, they lie as their axes say.
     return default_collate(list(samples)).contiguous()
 

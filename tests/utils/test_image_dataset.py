@@ -25,8 +25,6 @@ from nnkit.utils import (
     image_dataset_from_directory,
     load_img,
     save_img,
-    text_dataset_from_directory,
-    timeseries_dataset_from_array,
 )
 from nnkit.utils.image_dataset import Pictures
 
@@ -321,45 +319,7 @@ def test_folders_without_pictures(folder: Path, make: Any, message: str) -> None
         dataset(make(folder))
 
 
-# -- texts, series, and saving ----------------------------------------------------------------
-
-
-def test_texts(tmp_path: Path) -> None:
-    for name in ("good", "poor"):
-        (tmp_path / name).mkdir()
-        for i in range(3):
-            (tmp_path / name / f"{i}.txt").write_text(f"{name} né {i}", encoding="utf-8")
-    found = text_dataset_from_directory(tmp_path, batch_size=4, max_length=6, verbose=False)
-    assert found.class_names == ["good", "poor"]
-    for texts, labels in found:
-        assert isinstance(texts, np.ndarray)
-        assert [text == "good n" for text in texts] == [label == 0 for label in labels]
-    both = text_dataset_from_directory(
-        tmp_path, label_mode=None, validation_split=0.5, subset="both", verbose=False, seed=1
-    )
-    assert [len(next(iter(part))) for part in both] == [3, 3]
-    (tmp_path / "poor" / "9.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match=r"9\.txt is not text in UTF-8"):
-        list(text_dataset_from_directory(tmp_path, verbose=False))
-    with pytest.raises(ArgumentError, match="Unknown format"):
-        text_dataset_from_directory(tmp_path, format="torch")
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"sequence_length": 0}, "sequence_length expects 1 to"),
-        ({"sequence_length": 11}, "sequence_length expects"),
-        ({"sampling_rate": 10}, "sampling_rate expects 1 to 9, got 10 for 10 steps"),
-        ({"sequence_stride": 0}, "sequence_stride expects"),
-        ({"start_index": 5, "end_index": 5}, "start_index=5 and end_index=5"),
-        ({"sequence_length": 8, "sampling_rate": 2}, "hold no window of 8 with sampling_rate=2"),
-        ({"format": "torch"}, "Unknown format"),
-    ],
-)
-def test_series_too_short(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ArgumentError, match=message):
-        timeseries_dataset_from_array(np.arange(10), None, **{"sequence_length": 3, **options})
+# -- one picture -----------------------------------------------------------------------------
 
 
 def test_save_img_drops_transparency_for_jpeg(tmp_path: Path) -> None:
