@@ -113,8 +113,9 @@ class FolderDataset(Pipeline):
             sampler=sampler,
             num_workers=num_workers,
             pin_memory=pin_memory,
-            collate_fn=_collate if batch_size is not None else _as_it_is,
+            collate_fn=_Collate(batch_size is not None, skip),
         )
+        self._skips = skip
         self.skipped: dict[str, str] = {}
         super().__init__(
             self._pass, len(self.loader), class_names=part.class_names, file_paths=part.paths
@@ -122,10 +123,14 @@ class FolderDataset(Pipeline):
 
     def _pass(self) -> Iterator[Any]:
         before = len(self.skipped)
-        for batch, bad in watched(self.loader, "The folder"):
-            self.skipped.update(bad)
-            if batch is not None:
+        for batch in watched(self.loader, "The folder"):
+            if not self._skips:
                 yield batch
+                continue
+            good, bad = batch
+            self.skipped.update(bad)
+            if good is not None:
+                yield good
         if len(self.skipped) > before:
             warnings.warn(
                 f"Left out {len(self.skipped)} of {len(self.file_paths)} files, which `skipped` "
@@ -158,10 +163,22 @@ class _Labelled(Dataset[Any]):
         return sample if self.labels is None else (sample, self.labels[index])
 
 
-def _collate(samples: list[Any]) -> tuple[Any, list[_Bad]]:
-    bad = [sample for sample in samples if isinstance(sample, _Bad)]
-    good = [sample for sample in samples if not isinstance(sample, _Bad)]
-    return (_stack(good) if good else None), bad
+class _Collate:
+    """Puts samples into a batch, if they are to be; where some may be bad, with a list of those."""
+
+    def __init__(self, batched: bool, skip: bool) -> None:
+        self.put = _stack if batched else _as_it_is
+        self.batched, self.skip = batched, skip
+
+    def __call__(self, samples: Any) -> Any:
+        if not self.skip:
+            return self.put(samples)
+        samples = samples if self.batched else [samples]
+        bad = [sample for sample in samples if isinstance(sample, _Bad)]
+        good = [sample for sample in samples if not isinstance(sample, _Bad)]
+        if not good:
+            return None, bad
+        return self.put(good if self.batched else good[0]), bad
 
 
 def _stack(samples: Sequence[Any]) -> Any:
@@ -180,5 +197,5 @@ def _stack(samples: Sequence[Any]) -> Any:
     return default_collate(list(samples)).contiguous()
 
 
-def _as_it_is(sample: Any) -> tuple[Any, list[_Bad]]:
-    return (None, [sample]) if isinstance(sample, _Bad) else (sample, [])
+def _as_it_is(sample: Any) -> Any:
+    return sample

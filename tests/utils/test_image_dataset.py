@@ -104,6 +104,14 @@ def test_without_labels_or_batches(folder: Path) -> None:
     assert (image.shape, int(label)) == ((4, 6, 1), 0)
 
 
+def test_the_loader_is_one_like_any_other(folder: Path) -> None:
+    loader = dataset(folder, batch_size=4, label_mode="categorical").loader
+    assert [part.shape for part in next(iter(loader))] == [(4, 4, 6, 3), (4, 2)]
+    model = Sequential([Input((4, 6, 3)), Flatten(), Dense(2, "softmax")])
+    model.compile("sgd", "categorical_crossentropy")
+    assert len(model.fit(loader, epochs=2, verbose=0).epoch) == 2
+
+
 def test_labels_of_ones_own(folder: Path) -> None:
     found = dataset(folder, labels=[3] * 4 + [1] * 6, shuffle=False, batch_size=10)
     assert found.class_names == ["1", "3"]
