@@ -7,12 +7,21 @@ dicts with a telling key.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-__all__ = ["NotPlainError", "attributes", "from_plain", "same", "set_attributes", "to_plain"]
+__all__ = [
+    "NotPlainError",
+    "attributes",
+    "from_plain",
+    "plain_part",
+    "same",
+    "set_attributes",
+    "to_plain",
+]
 
 _ATOMS = (bool, int, float, str, bytes, type(None))
 _ARRAY, _SET, _DEQUE = "nnkit array", "nnkit set", "nnkit deque"
@@ -76,16 +85,20 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other) or (one != one and other != other)
 
 
+def plain_part(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those entries that are plain data, copied."""
+    found = {}
+    for name, value in values.items():
+        try:
+            found[name] = to_plain(value)
+        except NotPlainError:
+            continue
+    return found
+
+
 def attributes(owner: Any, skip: tuple[str, ...] = ()) -> dict[str, Any]:
     """The attributes of an object that are plain data, without those whose names are in `skip`."""
-    found = {}
-    for name, value in vars(owner).items():
-        if name not in skip:
-            try:
-                found[name] = to_plain(value)
-            except NotPlainError:
-                continue
-    return found
+    return plain_part({name: value for name, value in vars(owner).items() if name not in skip})
 
 
 def set_attributes(owner: Any, values: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from nnkit.callbacks.console import say
 from nnkit.errors import ArgumentError, FileError, NotBuiltError
 from nnkit.optimizers import Optimizer
 from nnkit.training import step
-from nnkit.training.plain import from_plain, set_attributes, to_plain
+from nnkit.training.plain import from_plain, plain_part, set_attributes, to_plain
 from nnkit.training.randomness import (
     find_generators,
     random_state,
@@ -89,6 +90,8 @@ class Resume:
         if not model._ready:
             with suppress(NotBuiltError):
                 model._get_ready(self._sample_on(model._to_device())[0])
+        if len(found["model"]["modules"]) != len(list(model.modules())):
+            self._warm_up()  # a step of the user's own may make layers
         translate(model, found)
         try:
             _compare(found["setup"], self._setup())
@@ -207,7 +210,7 @@ class Resume:
         state = {
             "epoch": epoch,
             "steps": steps,
-            "logs": to_plain(dict(logs or {})),
+            "logs": plain_part(dict(logs or {})),
             "stop": bool(model.stop_training) and self._signals.received is None,
             "in validation": self._before_validation is not None,
             "setup": self._setup(),
@@ -317,6 +320,8 @@ class Resume:
             "the number of batches per epoch": batches.steps,
             "the validation": len(self._sources) > 1,
         }
+        kinds = Counter(type(module).__name__ for module in model.modules())
+        setup.update({f"the number of {kind} modules": count for kind, count in kinds.items()})
         for at, leaf in enumerate(flatten(self._sample)):
             if leaf is not None:
                 setup[f"array {at} of a batch"] = f"{tuple(leaf.shape[1:])} {leaf.dtype}"

@@ -277,6 +277,14 @@ def small(units: int = 3, optimizer: Any = "adam", built: bool = True) -> Any:
     return model
 
 
+def deeper() -> Any:
+    model = nnkit.Sequential(
+        [nnkit.Input((6,)), layers.Dense(3, "tanh"), layers.Dropout(0.5), layers.Dense(1)]
+    )
+    model.compile("adam", "mse")
+    return model
+
+
 def fit(model: Any, folder: Any = None, **options: Any) -> Any:
     options = {"x": X, "y": Y, "epochs": 3, "batch_size": 16, "verbose": 0, **options}
     return model.fit(**options, resume=folder)
@@ -499,6 +507,7 @@ def noted(folder: Path) -> Path:
             lambda: fit(small(), FOLDER[0], x=X[:-1], y=Y[:-1]),
             "number of samples was 50 and is 49",
         ),
+        (lambda: fit(deeper(), FOLDER[0]), "number of Dropout modules was None and is 1"),
         (
             lambda: fit(small(), FOLDER[0], batch_size=32),
             "number of batches per epoch was 4 and is 2",
