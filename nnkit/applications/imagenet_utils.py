@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import operator
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nnkit import ops
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.shapes import describe, one_of
 from nnkit.symbolic import SymbolicTensor
@@ -55,11 +57,15 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
         x = x.to(torch.get_default_dtype())
     if mode == "tf":
         return x / 127.5 - 1.0
+    # In a graph, as steps that Keras has too, with plain numbers: so a file can hold them.
+    symbolic = isinstance(x, SymbolicTensor)
+    subtract, divide = (ops.subtract, ops.divide) if symbolic else (operator.sub, operator.truediv)
     if mode == "torch":
-        return (x / 255.0 - _channels(_RGB_MEAN, x, first)) / _channels(_RGB_DEVIATION, x, first)
+        centred = subtract(x / 255.0, _channels(_RGB_MEAN, x, first))
+        return divide(centred, _channels(_RGB_DEVIATION, x, first))
     axis = len(x.shape) - 3 if first else len(x.shape) - 1
-    bgr = np.flip(x, axis) if isinstance(x, np.ndarray) else x.flip(axis)
-    return bgr - _channels(_BGR_MEAN, x, first)
+    bgr = np.flip(x, axis) if isinstance(x, np.ndarray) else ops.flip(x, axis)
+    return subtract(bgr, _channels(_BGR_MEAN, x, first))
 
 
 def _channels(values: tuple[float, ...], like: Any, first: bool) -> Any:
@@ -67,8 +73,9 @@ def _channels(values: tuple[float, ...], like: Any, first: bool) -> Any:
     shape = (3, 1, 1) if first else (3,)
     if isinstance(like, np.ndarray):
         return np.array(values, dtype=like.dtype).reshape(shape)
-    device = like.device if isinstance(like, torch.Tensor) else None
-    return torch.tensor(values, dtype=like.dtype, device=device).reshape(shape)
+    if isinstance(like, torch.Tensor):
+        return torch.tensor(values, dtype=like.dtype, device=like.device).reshape(shape)
+    return [[[value]] for value in values] if first else list(values)
 
 
 def preprocessor(mode: str) -> Callable[..., Any]:
