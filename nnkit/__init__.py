@@ -34,11 +34,16 @@ from nnkit import (
     regularizers,
     saving,
     transfer,
+    tree,
     utils,
+    wrappers,
 )
+from nnkit.backend import name_scope
 from nnkit.compat import install_as_keras
+from nnkit.config import device
 from nnkit.dtype_policies import DTypePolicy, FloatDTypePolicy
 from nnkit.initializers import Initializer
+from nnkit.input_spec import InputSpec
 from nnkit.layers import Input, InputLayer, Layer
 from nnkit.losses import Loss
 from nnkit.metrics import Metric
@@ -46,9 +51,16 @@ from nnkit.models import Model, Sequential
 from nnkit.optimizers import Optimizer
 from nnkit.regularizers import Regularizer
 from nnkit.symbolic import SymbolicTensor
+from nnkit.symbolic import SymbolicTensor as KerasTensor
 from nnkit.variable import Variable
 
 __version__ = "0.1.0"
+
+
+def version() -> str:
+    """The version of nnkit."""
+    return __version__
+
 
 __all__ = [
     "DTypePolicy",
@@ -56,6 +68,8 @@ __all__ = [
     "Initializer",
     "Input",
     "InputLayer",
+    "InputSpec",
+    "KerasTensor",
     "Layer",
     "Loss",
     "Metric",
@@ -73,6 +87,7 @@ __all__ = [
     "config",
     "constraints",
     "datasets",
+    "device",
     "dtype_policies",
     "errors",
     "explain",
@@ -83,6 +98,7 @@ __all__ = [
     "metrics",
     "mixed_precision",
     "models",
+    "name_scope",
     "ops",
     "optimizers",
     "preprocessing",
@@ -90,5 +106,8 @@ __all__ = [
     "regularizers",
     "saving",
     "transfer",
+    "tree",
     "utils",
+    "version",
+    "wrappers",
 ]

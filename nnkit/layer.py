@@ -31,6 +31,7 @@ from nnkit.conventions import (
 from nnkit.convert import as_tensor, free_batch
 from nnkit.creation import beside
 from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
+from nnkit.input_spec import check_specs
 from nnkit.layer_config import config_of, readable
 from nnkit.masks import attach_mask, mask_of
 from nnkit.modes import in_mode, is_settled, join_mode, needs_mode
@@ -161,6 +162,8 @@ class Layer(WeightOwner):
             if not is_shape(shape):
                 raise ShapeError(f"{self.label} expects one tensor {self.accepts}, got {shape!r}.")
             check(self.label, self.accepts, shape, self._fixed)
+        if (specs := self.__dict__.get("input_spec")) is not None:
+            check_specs(self.label, specs, shape)
 
     def infer_output(self, *args: Any, **kwargs: Any) -> Any:
         """The result for meta tensors: runs `forward` on them unless a layer knows a short way.

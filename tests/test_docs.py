@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 import nnkit
+from nnkit.compat import uninstall_as_keras
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -18,6 +21,20 @@ def blocks(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
 
 
+@pytest.fixture
+def _without_keras() -> Iterator[None]:
+    """Set a real Keras aside: a page may let nnkit serve its imports."""
+    aside = {name: sys.modules.pop(name) for name in list(sys.modules) if is_keras(name)}
+    yield
+    uninstall_as_keras()
+    sys.modules.update(aside)
+
+
+def is_keras(name: str) -> bool:
+    return name.partition(".")[0] in ("keras", "tensorflow", "tf_keras")
+
+
+@pytest.mark.usefixtures("_without_keras")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_code_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nnkit.config.clear_session()

@@ -31,6 +31,7 @@ FLOORS: list[set[str]] = [
         "dtype_policies",
         "creation",
         "legacy",
+        "input_spec",
         "custom_objects",
         "serialization",
     },

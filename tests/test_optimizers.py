@@ -373,6 +373,13 @@ def test_the_old_decay_is_ignored_as_in_keras() -> None:
     Adam(0.5, decay=0.1)  # told once
 
 
+def test_the_line_that_programs_for_keras_2_copy() -> None:
+    with pytest.warns(FutureWarning, match=r"epsilon=None is an old spelling") as caught:
+        made = Adam(0.001, beta_1=0.9, beta_2=0.999, epsilon=None, decay=0.0, amsgrad=False)
+    assert made.epsilon == 1e-7
+    assert caught[0].filename == __file__
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, -1])
 def test_impossible_rates(value: float) -> None:
     with pytest.raises(ArgumentError, match="finite and at least 0"):
@@ -607,7 +614,7 @@ def test_config() -> None:
         (lambda: Adam(eps=1e-8), "Did you mean 'epsilon'"),
         (lambda: Adam(beta_1=1.0), "beta_1 must be .* below 1"),
         (lambda: Adam(beta_2=float("nan")), "beta_2 must be a number"),
-        (lambda: Adam(epsilon=None), "epsilon must be a number"),
+        (lambda: Adam(epsilon="small"), "epsilon must be a number"),
         (lambda: Adam(weight_decay=-1.0), "weight_decay must be .* at least 0"),
         (lambda: AdamW(weight_decay=None), "weight_decay must be a number"),
         (lambda: SGD(momentum=1.5), "momentum must be .* at most 1"),

@@ -32,7 +32,7 @@ from nnkit.ops import (
     shape, sigmoid, sign, sin, softmax, softplus, softsign, sqrt, square, squeeze, stack, std,
     stop_gradient, sum, tanh, tile, transpose, var, zeros_like,
 )  # fmt: skip
-from nnkit.utils.sources import is_keras_tensor, standardize_dtype
+from nnkit.utils.sources import is_keras_tensor, result_type, standardize_dtype
 
 __all__ = [
     "abs", "all", "any", "arange", "argmax", "argmin", "backend", "batch_dot", "batch_flatten",
@@ -47,7 +47,7 @@ __all__ = [
     "moving_average_update", "name_scope", "ndim", "not_equal", "one_hot", "ones", "ones_like",
     "permute_dimensions", "placeholder", "pow", "prod", "random_bernoulli", "random_normal",
     "random_uniform", "relu", "repeat", "repeat_elements", "reshape", "resize_images",
-    "reverse", "round", "set_epsilon", "set_floatx", "set_image_data_format",
+    "result_type", "reverse", "round", "set_epsilon", "set_floatx", "set_image_data_format",
     "set_learning_phase", "set_value", "shape", "sigmoid", "sign", "sin", "softmax", "softplus",
     "softsign", "sparse_categorical_crossentropy", "spatial_2d_padding", "sqrt", "square",
     "squeeze", "stack", "standardize_dtype", "std", "stop_gradient", "sum", "switch", "tanh",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnkit.custom_objects import publish
+from nnkit.input_spec import InputSpec
 from nnkit.layer import Layer
 from nnkit.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from nnkit.layers.adaptive_pooling import (
@@ -256,6 +257,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputLayer",
+    "InputSpec",
     "IntegerLookup",
     "LSTMCell",
     "Lambda",

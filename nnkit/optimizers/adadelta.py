@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between
+from nnkit.optimizers.checks import between, epsilon_of
 from nnkit.optimizers.plan import Plan, average_squares_
 from nnkit.optimizers.settings import Common
 
@@ -38,7 +38,7 @@ class Adadelta(Optimizer):
     ) -> None:
         super().__init__(learning_rate, weight_decay, **common)
         self.rho = between("rho", rho, 0, 1)
-        self.epsilon = between("epsilon", epsilon, 0)
+        self.epsilon = epsilon_of(epsilon)
 
     def slots(self) -> dict[str, float]:
         return {"accumulated_grad": 0.0, "accumulated_delta_var": 0.0}

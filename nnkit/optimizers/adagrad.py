@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between
+from nnkit.optimizers.checks import between, epsilon_of
 from nnkit.optimizers.plan import Plan
 from nnkit.optimizers.settings import Common
 
@@ -40,7 +40,7 @@ class Adagrad(Optimizer):
         self.initial_accumulator_value = between(
             "initial_accumulator_value", initial_accumulator_value, 0
         )
-        self.epsilon = between("epsilon", epsilon, 0)
+        self.epsilon = epsilon_of(epsilon)
 
     def slots(self) -> dict[str, float]:
         return {"accumulator": self.initial_accumulator_value}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between
+from nnkit.optimizers.checks import between, epsilon_of
 from nnkit.optimizers.plan import Plan, scale_
 from nnkit.optimizers.settings import Common
 
@@ -41,7 +41,7 @@ class Adamax(Optimizer):
         super().__init__(learning_rate, weight_decay, **common)
         self.beta_1 = between("beta_1", beta_1, 0, 1, below=True)
         self.beta_2 = between("beta_2", beta_2, 0, 1, below=True)
-        self.epsilon = between("epsilon", epsilon, 0)
+        self.epsilon = epsilon_of(epsilon)
 
     def slots(self) -> dict[str, float]:
         return {"momentum": 0.0, "norm": 0.0}

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from nnkit import config
 from nnkit.errors import ArgumentError, unknown_name
 from nnkit.legacy import warn_once
 from nnkit.optimizers.schedules import SCHEDULES, LearningRateSchedule
@@ -17,6 +18,7 @@ __all__ = [
     "between",
     "check_clipping",
     "check_count",
+    "epsilon_of",
     "learning_rate",
     "of_step",
     "reject_unknown",
@@ -93,6 +95,14 @@ def of_step(function: Callable[..., Any]) -> Callable[[int], float]:
     if needed:
         return lambda step: float(function(step))
     return lambda step: float(function())
+
+
+def epsilon_of(value: Any) -> float:
+    """A small number, not negative; None, as programs for Keras 2 write it, is the default."""
+    if value is None:
+        warn_once("epsilon=None", "leave it out.", 3)
+        return config.epsilon()
+    return float(between("epsilon", value, 0))
 
 
 def check_clipping(**limits: Any) -> None:

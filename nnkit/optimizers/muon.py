@@ -13,7 +13,7 @@ from torch import Tensor
 from nnkit.errors import ArgumentError
 from nnkit.optimizers.adam import unfused_adam
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between
+from nnkit.optimizers.checks import between, epsilon_of
 from nnkit.optimizers.plan import Plan
 from nnkit.optimizers.settings import Common
 
@@ -71,7 +71,7 @@ class Muon(Optimizer):
         self.adam_weight_decay = (
             between("adam_weight_decay", adam_weight_decay, 0) if adam_weight_decay else None
         )
-        self.epsilon = between("epsilon", epsilon, 0)
+        self.epsilon = epsilon_of(epsilon)
         self.exclude_layers = list(exclude_layers or ())
         self.exclude_embeddings = exclude_embeddings
         self.muon_a, self.muon_b, self.muon_c = muon_a, muon_b, muon_c

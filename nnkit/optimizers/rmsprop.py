@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between
+from nnkit.optimizers.checks import between, epsilon_of
 from nnkit.optimizers.plan import Plan, average_squares_, scale_
 from nnkit.optimizers.settings import Common
 
@@ -45,7 +45,7 @@ class RMSprop(Optimizer):
         super().__init__(learning_rate, weight_decay, **common)
         self.rho = between("rho", rho, 0, 1)
         self.momentum = between("momentum", momentum, 0, 1)
-        self.epsilon = between("epsilon", epsilon, 0)
+        self.epsilon = epsilon_of(epsilon)
         self.centered = centered
 
     def slots(self) -> dict[str, float]:

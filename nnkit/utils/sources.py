@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ import torch
 from nnkit.symbolic import SymbolicTensor
 from nnkit.weights import to_dtype
 
-__all__ = ["get_source_inputs", "is_keras_tensor", "standardize_dtype"]
+__all__ = ["get_source_inputs", "is_keras_tensor", "result_type", "standardize_dtype"]
 
 
 def is_keras_tensor(x: Any) -> bool:
@@ -36,3 +37,9 @@ def get_source_inputs(tensor: SymbolicTensor) -> list[SymbolicTensor]:
 def standardize_dtype(dtype: Any) -> str:
     """The name of a dtype; the default float for None."""
     return str(to_dtype(dtype) or torch.get_default_dtype()).removeprefix("torch.")
+
+
+def result_type(*dtypes: Any) -> str:
+    """The name of the dtype that values of these dtypes give together, as torch has it."""
+    kinds = [getattr(torch, standardize_dtype(getattr(each, "dtype", each))) for each in dtypes]
+    return standardize_dtype(functools.reduce(torch.promote_types, kinds))
