@@ -58,19 +58,22 @@ class InputSpec(NamedTuple):
         return None
 
 
-def check_specs(label: str, specs: Any, shapes: Any) -> None:
-    """Compare the shapes of a layer's inputs with its `input_spec`.
+def check_specs(layer: Any, shapes: Any) -> None:
+    """Compare the shapes of a layer's inputs with its `input_spec`, if it has one.
 
     Raises: ShapeError for an input that does not fit, ArgumentError for a wrong number of inputs.
     """
+    specs = vars(layer).get("input_spec")
+    if specs is None:
+        return
     listed = list(specs) if isinstance(specs, list) else [specs]
     given = list(shapes) if isinstance(shapes, list) else [shapes]
     if len(listed) != len(given):
         raise ArgumentError(
-            f"{label} has {len(listed)} input_spec but received {len(given)} inputs."
+            f"{layer.label} has {len(listed)} input_spec but received {len(given)} inputs."
         )
     for spec, shape in zip(listed, given, strict=True):
         if isinstance(spec, InputSpec) and isinstance(shape, tuple):
             wrong = spec.problem(shape)
             if wrong is not None:
-                raise ShapeError(f"{label} expects {wrong} but received {shape}.")
+                raise ShapeError(f"{layer.label} expects {wrong} but received {shape}.")

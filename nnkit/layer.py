@@ -162,8 +162,7 @@ class Layer(WeightOwner):
             if not is_shape(shape):
                 raise ShapeError(f"{self.label} expects one tensor {self.accepts}, got {shape!r}.")
             check(self.label, self.accepts, shape, self._fixed)
-        if (specs := self.__dict__.get("input_spec")) is not None:
-            check_specs(self.label, specs, shape)
+        check_specs(self, shape)
 
     def infer_output(self, *args: Any, **kwargs: Any) -> Any:
         """The result for meta tensors: runs `forward` on them unless a layer knows a short way.
