@@ -89,6 +89,7 @@ SIDEWAYS = {
 LATE = {
     ("nnkit.wrappers", "nnkit.wrappers.estimators"),
     ("nnkit.saving.weights", "nnkit.saving.h5"),
+    ("nnkit.saving.weights", "nnkit.saving.legacy_h5"),
 }
 
 SLOW = ("torchvision", "h5py", "matplotlib", "sympy", "pandas", "torch._dynamo")

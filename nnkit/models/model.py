@@ -178,6 +178,9 @@ class Model(OldMethods, Trainer, Layer):
     def layers(self) -> list[Layer]:
         """The layers at the top, in Keras's order; torch modules come in their wrappers."""
         adopt_lists(self)
+        if self._graph is not None:  # what else a subclass holds is none of them
+            operations = self._graph.operations
+            return [op for op in operations if not isinstance(op, Function)]
         found: list[Layer] = []
         for child in self._modules.values():
             if isinstance(child, (nn.ModuleList, nn.ModuleDict)):
@@ -260,16 +263,19 @@ class Model(OldMethods, Trainer, Layer):
         """
         save_weights(self, filepath, overwrite)
 
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+    def load_weights(
+        self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False
+    ) -> None:
         """Read weights from such a file.
 
         Args:
-            filepath: ending in .weights.h5, .pt or .safetensors.
+            filepath: ending in .weights.h5, .h5 (of older Keras too), .pt or .safetensors.
             skip_mismatch: whether to load what fits and warn of the rest.
+            by_name: whether to load just the layers that the file has by the same name.
 
         Raises: FileError listing all that does not fit; the model is unchanged then.
         """
-        load_weights(self, filepath, skip_mismatch)
+        load_weights(self, filepath, skip_mismatch, by_name)
 
     def export(
         self, filepath: Any, format: str | None = None, verbose: bool | None = None,

@@ -8,6 +8,7 @@ numbers. An object is written where Keras's walk meets it first.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,20 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 import torch
 from torch import nn
 
-from nnkit.errors import FileError
 from nnkit.layer import Layer
 from nnkit.layers.recurrent_base import Recurrent
 from nnkit.layouts import SAME
 from nnkit.naming import to_snake_case
+from nnkit.saving.hdf5 import datasets, read_dataset, write_dataset
 from nnkit.saving.weights import Place, Stored
 from nnkit.weights import Weight, WeightOwner
 from nnkit.wrapper import TorchModuleWrapper
 
-__all__ = ["opened", "places", "write"]
+__all__ = ["children", "opened", "opened_by_name", "places", "places_by_name", "write"]
 
 # Keras keeps these in the same file; they are no weights of the model.
 _OTHER_OBJECTS = {"optimizer", "seed_generator"}
@@ -43,7 +43,7 @@ def write(model: Layer, path: Path) -> None:
             if isinstance(module, Layer):
                 group.attrs["name"] = module.name
             for key, weight in weights.items():
-                _write_value(group, key, weight.layout.to_keras(weight.tensor))
+                write_dataset(group, key, weight.layout.to_keras(weight.tensor))
 
 
 def places(model: Layer) -> dict[str, Place]:
@@ -64,68 +64,50 @@ def opened(path: Path) -> Iterator[Mapping[str, Stored]]:
 
     Raises: FileError when the file is damaged, is something else, or reaches outside itself.
     """
-    try:
-        file = h5py.File(path, "r")
-    except Exception as exc:  # bytes that are no such file can make h5py raise nearly anything
-        raise FileError(
-            f"{str(path)!r} is no HDF5 file, or is damaged ({exc}). Save the weights anew."
-        ) from exc
-    with file:
-        yield _contents(file, path)
+    with datasets(path) as (_, found):
+        yield _stored(path, found)
 
 
-def _contents(file: Any, path: Path) -> dict[str, Stored]:
-    found: dict[str, Stored] = {}
-    outside: list[str] = []
-
-    def visit(name: str | bytes, item: Any) -> None:
-        if not isinstance(item, h5py.Dataset):
-            return
-        key = name if isinstance(name, str) else name.decode(errors="backslashreplace")
-        if _OTHER_OBJECTS.isdisjoint(key.split("/")[:-1]):
-            found[key] = Stored(tuple(item.shape or ()), partial(_read, path, item))
-            if item.external or item.is_virtual:
-                outside.append(key)
-
-    try:
-        # Does not follow links out of the file, so what they lead to counts as missing.
-        file.visititems(visit)
-        old = "layer_names" in file.attrs or "model_weights" in file
-    except Exception as exc:  # as above
-        raise _damaged(path, exc) from exc
-    if old:
-        raise FileError(
-            f"{str(path)!r} has the layout that Keras used before version 3. "
-            f"Load it there and save it with save_weights('name.weights.h5')."
-        )
-    if outside:
-        raise FileError(f"{str(path)!r} keeps {outside[0]!r} in another file, which is refused.")
-    return found
+def _stored(path: Path, found: Mapping[str, Any]) -> dict[str, Stored]:
+    return {
+        key: Stored(tuple(item.shape or ()), partial(read_dataset, path, item))
+        for key, item in found.items()
+        if _OTHER_OBJECTS.isdisjoint(key.split("/")[:-1])
+    }
 
 
-def _read(path: Path, dataset: Any) -> torch.Tensor:
-    try:
-        value = np.asarray(dataset[()])
-        if dataset.attrs.get("dtype") == "bfloat16":
-            # NumPy does not know this type: the file has two raw bytes a number.
-            return torch.from_numpy(value.view(np.int16)).view(torch.bfloat16)
-        return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=False))
-    except Exception as exc:  # as above
-        raise _damaged(path, exc, dataset.name) from exc
+def places_by_name(model: Layer) -> dict[str, Place]:
+    """As `places`, with the names of the layers at the top instead of their classes."""
+    names = {
+        prefix: module.name
+        for prefix, module, _ in _walk(model, "", set())
+        if _TOP.fullmatch(prefix) and isinstance(module, Layer)
+    }
+    return {
+        _renamed(key, names): place._replace(group=_renamed(place.group, names))
+        for key, place in places(model).items()
+    }
 
 
-def _damaged(path: Path, exc: Exception, key: str = "") -> FileError:
-    where = f" at {key!r}" if key else ""
-    return FileError(f"{str(path)!r} is damaged{where}: {exc}. Save the weights anew.")
+@contextmanager
+def opened_by_name(path: Path) -> Iterator[Mapping[str, Stored]]:
+    """As `opened`, with the names of the layers at the top instead of their classes."""
+    with datasets(path) as (file, found):
+        names = {}
+        for key in found:
+            top = _TOP.match(key)
+            name = file[f"{top[0]}/vars"].attrs.get("name") if top else None
+            if top and name is not None:
+                names[top[0]] = name if isinstance(name, str) else name.decode()
+        yield {_renamed(key, names): stored for key, stored in _stored(path, found).items()}
 
 
-def _write_value(group: Any, key: str, value: torch.Tensor) -> None:
-    value = value.detach().cpu().contiguous()  # NumPy would be six times slower at this
-    if value.dtype is torch.bfloat16:
-        raw = value.view(torch.int16).numpy().view("V2")
-        group.create_dataset(key, data=raw).attrs["dtype"] = "bfloat16"
-    else:
-        group.create_dataset(key, data=value.numpy())
+_TOP = re.compile(r"layers/[^/]+")
+
+
+def _renamed(key: str, names: Mapping[str, str]) -> str:
+    top = _TOP.match(key)
+    return f"{names[top[0]]}{key[top.end() :]}" if top and top[0] in names else key
 
 
 # -- Keras's walk over a model ---------------------------------------------------------------------
@@ -155,7 +137,7 @@ def _walk(module: nn.Module, prefix: str, seen: set[int]) -> Iterator[_Visit]:
         yield _join(prefix, "cell"), module, own
     else:
         yield prefix, module, own
-    for name, child in _children(module):
+    for name, child in children(module):
         path = _join(prefix, name)
         if isinstance(child, nn.Module):
             yield from _walk(child, path, seen)
@@ -176,7 +158,7 @@ def _walk_list(items: Iterable[nn.Module], prefix: str, seen: set[int]) -> Itera
             yield from _walk_list(inner, path, seen)
 
 
-def _children(module: WeightOwner) -> list[tuple[str, Any]]:
+def children(module: WeightOwner) -> list[tuple[str, Any]]:
     """What Keras's walk meets below an object: attributes by name, private ones last."""
     found: dict[str, Any] = {
         name: child if _items(child) is None else _items(child)
@@ -189,10 +171,6 @@ def _children(module: WeightOwner) -> list[tuple[str, Any]]:
         return sorted(found.items(), key=_private_last)
     if graph is None and stack is None:
         return sorted([*found.items(), ("layers", layers)], key=_private_last)
-    if graph is not None:
-        # A subclass may have further layers as attributes, which Keras does not list.
-        inside = {id(_bare(op)) for op in graph.operations if isinstance(op, nn.Module)}
-        layers = [layer for layer in layers if id(_bare(layer)) in inside]
     return [("layers", layers), *sorted(found.items(), key=_private_last)]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +21,7 @@ from nnkit.errors import ArgumentError, FileError, NotBuiltError
 from nnkit.layer import Layer
 from nnkit.layouts import SAME, Layout
 from nnkit.saving.atomic import replacing
+from nnkit.saving.checksum import checksum
 
 __all__ = ["Place", "Stored", "load_weights", "read_state", "save_weights"]
 
@@ -65,8 +68,9 @@ def save_weights(model: Layer, filepath: str | os.PathLike[str], overwrite: bool
 
     Args:
         model: a model or layer that has been built.
-        filepath: ends in ".weights.h5" (Keras's own layout, which Keras loads too), ".pt" or
-            ".pth" (the state_dict, for torch), or ".safetensors". Its folder must exist.
+        filepath: ends in ".weights.h5" (Keras's own layout, which Keras loads too), ".h5" (the
+            layout before Keras 3), ".pt" or ".pth" (the state_dict, for torch), or ".safetensors".
+            Its folder must exist.
         overwrite: False refuses to replace a file.
 
     Raises: ArgumentError for another ending; NotBuiltError before there are weights;
@@ -84,7 +88,10 @@ def save_weights(model: Layer, filepath: str | os.PathLike[str], overwrite: bool
 
 
 def load_weights(
-    model: Layer, filepath: str | os.PathLike[str], skip_mismatch: bool = False
+    model: Layer,
+    filepath: str | os.PathLike[str],
+    skip_mismatch: bool = False,
+    by_name: bool = False,
 ) -> None:
     """Fill a model with the weights of a file that `save_weights`, Keras or torch has written.
 
@@ -94,12 +101,13 @@ def load_weights(
         model: a model or layer that has been built.
         filepath: ends as in `save_weights`.
         skip_mismatch: True loads every layer whose weights all fit, and warns about the others.
+        by_name: True loads the layers that have the same name in the file, and leaves the others.
 
     Raises: FileError that lists all that is missing, unknown or of another shape, or for a damaged
         file; NotBuiltError before there are weights; FileNotFoundError if there is no such file.
     Source: keras.Model.load_weights
     """
-    path, form = _path_and_format(filepath)
+    path, form = _path_and_format(filepath, True, by_name)
     _need_built(model, "load")
     # Opened here once, so that the system's own errors (no such file, no permission) come as they
     # are: what goes wrong later lies in the bytes.
@@ -107,6 +115,8 @@ def load_weights(
         pass
     places = form.places(model)
     with form.opened(path) as found:
+        if by_name:
+            places, found = _common_layers(path, places, found)
         report, misfits = _compare(places, found)
         problem = f"{str(path)!r} does not fit {model.label}:\n{report}\n"
         if misfits and not skip_mismatch:
@@ -167,8 +177,30 @@ def _compare(places: Mapping[str, Place], found: Mapping[str, Stored]) -> tuple[
 
 
 def _group(key: str) -> str:
-    """The layer of a key: of "layers/dense/vars/0" or "dense.weight"."""
-    return key.rpartition("/vars/")[0] if "vars/" in key else key.rpartition(".")[0]
+    """The layer of a key: of "layers/dense/vars/0", "3/0" or "dense.weight"."""
+    if "vars/" in key:
+        return key.rpartition("/vars/")[0]
+    return key.rpartition("/" if "/" in key else ".")[0]
+
+
+def _common_layers(
+    path: Path, places: Mapping[str, Place], found: Mapping[str, Stored]
+) -> tuple[dict[str, Place], dict[str, Stored]]:
+    """What belongs to layers that both sides have, told by the first part of each key."""
+
+    def layer(key: str) -> str:
+        return re.split("[./]", key, maxsplit=1)[0]
+
+    common = {layer(key) for key in places} & {layer(key) for key in found}
+    if not common:
+        raise FileError(
+            f"{str(path)!r} has no layer with a name of the model's. It has: "
+            f"{', '.join(sorted({layer(key) for key in found})) or 'none'}."
+        )
+    return (
+        {key: place for key, place in places.items() if layer(key) in common},
+        {key: stored for key, stored in found.items() if layer(key) in common},
+    )
 
 
 # -- torch's formats -------------------------------------------------------------------------------
@@ -208,13 +240,28 @@ def _write_safetensors(model: Layer, path: Path) -> None:
         key: torch.empty(value.shape, dtype=value.dtype).copy_(value)
         for key, value in model.state_dict().items()
     }
-    _safetensors().save_file(state, str(path))
+    sums = json.dumps({key: _checksum(value) for key, value in state.items()})
+    _safetensors().save_file(state, str(path), {"format": "pt", "checksums": sums})
 
 
 @contextmanager
 def _opened_safetensors(path: Path) -> Iterator[Mapping[str, Stored]]:
-    load = _safetensors().load_file
-    yield _stored(path, lambda: load(str(path)))
+    package = _safetensors()
+    yield _stored(path, lambda: _load_safetensors(package, path))
+
+
+def _load_safetensors(package: Any, path: Path) -> dict[str, torch.Tensor]:
+    with package.safe_open(str(path), "pt") as file:
+        sums = json.loads((file.metadata() or {}).get("checksums", "{}"))
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no dict
+    wrong = [key for key in state if key in sums and sums[key] != _checksum(state[key])]
+    if wrong:
+        raise FileError(f"the checksum of {wrong[0]!r} is another")
+    return state
+
+
+def _checksum(value: torch.Tensor) -> int:
+    return checksum(value.reshape(-1).view(torch.uint8).numpy())
 
 
 def _safetensors() -> ModuleType:
@@ -262,12 +309,16 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Any]:
 # -- which format ----------------------------------------------------------------------------------
 
 
-def _h5() -> _Format:
+def _h5(path: Path, reading: bool, by_name: bool) -> _Format:
     # Loaded here by name, not at the top: h5py is slow to import, and most programs never save.
-    module = importlib.import_module("nnkit.saving.h5")
-    return _Format(
-        module.write, module.places, module.opened, "Load a file saved from the same layers."
-    )
+    module: Any = importlib.import_module("nnkit.saving.h5")
+    old: Any = importlib.import_module("nnkit.saving.legacy_h5")
+    if old.is_legacy(path) if reading else not path.name.endswith(".weights.h5"):
+        module = old
+    places, opened = module.places, module.opened
+    if by_name:
+        places, opened = module.places_by_name, module.opened_by_name
+    return _Format(module.write, places, opened, "Load a file saved from the same layers.")
 
 
 _STATE_ADVICE = (
@@ -276,15 +327,19 @@ _STATE_ADVICE = (
 )
 _PT = _Format(_write_pt, _state_places, _opened_pt, _STATE_ADVICE)
 _SAFETENSORS = _Format(_write_safetensors, _state_places, _opened_safetensors, _STATE_ADVICE)
-_FORMATS: dict[str, Callable[[], _Format]] = {
+_FORMATS: dict[str, Callable[[Path, bool, bool], _Format]] = {
     ".weights.h5": _h5,
-    ".pt": lambda: _PT,
-    ".pth": lambda: _PT,
-    ".safetensors": lambda: _SAFETENSORS,
+    ".h5": _h5,
+    ".hdf5": _h5,
+    ".pt": lambda *_: _PT,
+    ".pth": lambda *_: _PT,
+    ".safetensors": lambda *_: _SAFETENSORS,
 }
 
 
-def _path_and_format(filepath: str | os.PathLike[str]) -> tuple[Path, _Format]:
+def _path_and_format(
+    filepath: str | os.PathLike[str], reading: bool = False, by_name: bool = False
+) -> tuple[Path, _Format]:
     try:
         path = Path(filepath)
     except TypeError as exc:
@@ -293,7 +348,7 @@ def _path_and_format(filepath: str | os.PathLike[str]) -> tuple[Path, _Format]:
         if path.name.endswith(ending):
             if path.is_dir():
                 raise ArgumentError(f"{str(path)!r} is a folder; give the name of a file.")
-            return path, make()
+            return path, make(path, reading, by_name)
     raise ArgumentError(
         f"The name of a weights file must end in {', '.join(map(repr, _FORMATS))}; "
         f"got {str(path)!r}."

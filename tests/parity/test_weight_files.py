@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import nnkit.layers
-from nnkit.errors import FileError
+from nnkit.errors import ArgumentError, FileError
 from nnkit.layer import Layer
 from nnkit.models import Model, Sequential
 from nnkit.saving import load_weights, save_weights
@@ -290,3 +290,97 @@ def test_a_misfit_is_one_in_both(tmp_path: Path) -> None:
     save_weights(ours, tmp_path / "b.weights.h5")
     with pytest.raises(ValueError, match="could not be loaded"):
         theirs.load_weights(tmp_path / "b.weights.h5")
+
+
+# -- the layout before Keras 3 ---------------------------------------------------------------------
+
+# Keras leaves out what a torch module has besides parameters, and weights that are in no layer.
+OLD = {
+    name: MODELS[name] for name in sorted(MODELS.keys() - {"torch modules", "functional with more"})
+}
+every_old_model = pytest.mark.parametrize(("make", "shapes"), OLD.values(), ids=OLD)
+
+
+def write_legacy(model: Any, path: Path) -> None:
+    format = importlib.import_module("keras.src.legacy.saving.legacy_h5_format")
+    with h5py.File(path, "w") as file:
+        format.save_weights_to_hdf5_group(file, model)
+
+
+def assert_same_weights(ours: Any, theirs: Any) -> None:
+    for mine, yours in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, yours)
+
+
+@every_old_model
+def test_keras_loads_our_legacy_file(tmp_path: Path, make: Any, shapes: Any) -> None:
+    ours, theirs = make(OURS), make(THEIRS)
+    shake(ours, 1)
+    save_weights(ours, tmp_path / "a.h5")
+    theirs.load_weights(tmp_path / "a.h5")
+    assert_same_weights(ours, theirs)
+
+
+@every_old_model
+@pytest.mark.parametrize("inside", [False, True])
+def test_we_load_their_legacy_file(tmp_path: Path, make: Any, shapes: Any, inside: bool) -> None:
+    ours, theirs = make(OURS), make(THEIRS)
+    shake(theirs, 2)
+    write_legacy(theirs, tmp_path / "plain.h5")
+    if inside:  # as in the file of a whole model
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file["model_weights"] = h5py.ExternalLink("plain.h5", "/")
+            with pytest.raises(FileError, match="missing in the file"):
+                load_weights(ours, tmp_path / "a.h5")
+            del file["model_weights"]
+            with h5py.File(tmp_path / "plain.h5") as plain:
+                plain.copy("/", file, "model_weights")
+    load_weights(ours, tmp_path / ("a.h5" if inside else "plain.h5"))
+    assert_same_weights(ours, theirs)
+
+
+def test_a_frozen_layer_keeps_its_weights_in_another_order(tmp_path: Path) -> None:
+    def make(k: Any) -> Any:
+        normalized = k.Sequential([k.Input((3,)), k.BatchNormalization(), k.Dense(2)])
+        model = k.Sequential([k.Input((3,)), normalized, k.BatchNormalization()])
+        model.layers[0].trainable = False
+        return model
+
+    ours, theirs = make(OURS), make(THEIRS)
+    shake(theirs, 2)
+    write_legacy(theirs, tmp_path / "a.h5")
+    load_weights(ours, tmp_path / "a.h5")
+    assert_same_weights(ours, theirs)
+    shake(ours, 3)
+    save_weights(ours, tmp_path / "b.h5")
+    theirs.load_weights(tmp_path / "b.h5")
+    assert_same_weights(ours, theirs)
+
+
+def test_a_long_list_of_layers_is_cut(tmp_path: Path) -> None:
+    def make(k: Any) -> Any:
+        names = [f"{'x' * 900}{number}" for number in range(80)]
+        return k.Sequential([k.Input((1,)), *(k.Dense(1, name=name) for name in names)])
+
+    ours, theirs = make(OURS), make(THEIRS)
+    shake(theirs, 2)
+    write_legacy(theirs, tmp_path / "a.h5")
+    load_weights(ours, tmp_path / "a.h5")
+    assert_same_weights(ours, theirs)
+    shake(ours, 3)
+    save_weights(ours, tmp_path / "b.h5")
+    theirs.load_weights(tmp_path / "b.h5", by_name=True)
+    assert_same_weights(ours, theirs)
+
+
+def test_torch_modules_keep_all_their_state(tmp_path: Path) -> None:
+    source, target = torch_modules(OURS), torch_modules(OURS)
+    shake(source, 2)
+    save_weights(source, tmp_path / "a.h5")
+    load_weights(target, tmp_path / "a.h5")
+    assert_same_weights(source, target)
+
+
+def test_weights_without_a_place_are_not_lost_in_silence(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match=r"no place for 2 weights .*\(kernel, bias\)"):
+        save_weights(functional_with_more(OURS), tmp_path / "a.h5")

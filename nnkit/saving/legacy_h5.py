@@ -1,0 +1,213 @@
+"""The layout of .h5 files before Keras 3, which Keras still reads and published weights still have.
+
+The file lists its layers by name ("layer_names"), and each layer's group its weights
+("weight_names"): those that train, then the others. Without names to go by, the layers that have
+weights are taken in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from nnkit.errors import ArgumentError, FileError
+from nnkit.layer import Layer
+from nnkit.saving.h5 import children
+from nnkit.saving.hdf5 import damaged, datasets, read_dataset, write_dataset
+from nnkit.saving.weights import Place, Stored
+from nnkit.weights import Weight
+from nnkit.wrapper import as_layer
+
+__all__ = ["is_legacy", "opened", "opened_by_name", "places", "places_by_name", "write",
+           "write_group"]  # fmt: skip
+
+_TOP = "top_level_model_weights"
+_LIMIT = 64512  # bytes in one attribute; longer lists are cut into several
+
+
+def write(model: Layer, path: Path) -> None:
+    """Write all weights of a model."""
+    with h5py.File(path, "w") as file:
+        write_group(file, model)
+
+
+def write_group(group: Any, model: Layer) -> None:
+    """Write all weights of a model into a group of an open file.
+
+    Raises: ArgumentError when the model has weights outside its layers, which have no place there.
+    """
+    layers = _layers(model)
+    written = {id(weight.tensor) for _, weights in layers for weight in weights}
+    left_out = [weight.name for weight in model.collect() if id(weight.tensor) not in written]
+    if left_out:
+        raise ArgumentError(
+            f"The .h5 layout has no place for {len(left_out)} weights of {model.label} that are in "
+            f"none of its layers ({', '.join(left_out[:3])}). Save as '.weights.h5'."
+        )
+    _set_names(group, "layer_names", [name for name, _ in layers if name != _TOP])
+    group.attrs["backend"] = b"torch"
+    group.attrs["keras_version"] = b"3.15.0"
+    for name, weights in sorted(layers, key=lambda item: item[0]):
+        inside = group.create_group(name)
+        names = _distinct(f"{name}/{weight.name}" for weight in weights)
+        _set_names(inside, "weight_names", names)
+        for key, weight in zip(names, weights, strict=True):
+            write_dataset(inside, key, weight.layout.to_keras(weight.tensor))
+
+
+def places(model: Layer) -> dict[str, Place]:
+    """For each weight, the number of its layer and its own: "3/0"."""
+    with_weights = [(name, weights) for name, weights in _layers(model) if weights]
+    return _places(
+        (_key(at, name), name, weights) for at, (name, weights) in enumerate(with_weights)
+    )
+
+
+def places_by_name(model: Layer) -> dict[str, Place]:
+    """For each weight, the name of its layer and its number."""
+    return _places((name, name, weights) for name, weights in _layers(model))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Mapping[str, Stored]]:
+    """The weights in a file by the numbers of their layers; see `nnkit.saving.h5.opened`."""
+    with _listed(path) as layers:
+        filled = [(name, stored) for name, stored in layers.items() if stored]
+        yield _numbered((_key(at, name), stored) for at, (name, stored) in enumerate(filled))
+
+
+@contextmanager
+def opened_by_name(path: Path) -> Iterator[Mapping[str, Stored]]:
+    """The weights in a file by the names of their layers."""
+    with _listed(path) as layers:
+        yield _numbered(layers.items())
+
+
+def is_legacy(path: Path) -> bool:
+    """Whether a file has this layout; False for one that cannot be read."""
+    try:
+        with h5py.File(path, "r") as file:
+            return _root(file) is not None
+    except Exception:  # bytes that are no such file can make h5py raise nearly anything
+        return False
+
+
+def _root(file: Any) -> str | None:
+    """Where the list of layers is: "" or, in the file of a whole model, "model_weights"."""
+    if _has_names(file):
+        return ""
+    inside = file.get("model_weights", getlink=True)
+    whole = isinstance(inside, h5py.HardLink) and isinstance(file["model_weights"], h5py.Group)
+    return "model_weights/" if whole and _has_names(file["model_weights"]) else None
+
+
+def _has_names(group: Any) -> bool:
+    return "layer_names" in group.attrs or "layer_names0" in group.attrs
+
+
+@contextmanager
+def _listed(path: Path) -> Iterator[dict[str, list[Stored]]]:
+    with datasets(path) as (file, found):
+        try:
+            root = _root(file)
+            if root is None:
+                raise FileError(
+                    f"{str(path)!r} does not list its layers, as an .h5 file of weights does. "
+                    f"Is it something else?"
+                )
+            top = file[root] if root else file
+            layers = {name: _stored(path, found, root, name, top) for name in _names(top, "layer")}
+            if f"{root}{_TOP}" in file and _names(file[f"{root}{_TOP}"], "weight"):
+                layers[_TOP] = _stored(path, found, root, _TOP, top)
+        except FileError:
+            raise
+        except Exception as exc:  # as above
+            raise damaged(path, exc) from exc
+        yield layers
+
+
+def _stored(path: Path, found: Mapping[str, Any], root: str, layer: str, top: Any) -> list[Stored]:
+    stored = []
+    for name in _names(top[layer], "weight"):
+        dataset = found.get(f"{root}{layer}/{name}")
+        if dataset is None:
+            raise FileError(f"{str(path)!r} lists {layer}/{name}, which it does not hold.")
+        stored.append(Stored(tuple(dataset.shape or ()), partial(read_dataset, path, dataset)))
+    return stored
+
+
+def _names(group: Any, kind: str) -> list[str]:
+    """The list in an attribute, which may be cut in parts."""
+    whole = f"{kind}_names"
+    if whole in group.attrs:
+        parts = [group.attrs[whole]]
+    else:
+        parts = []
+        while f"{whole}{len(parts)}" in group.attrs:
+            parts.append(group.attrs[f"{whole}{len(parts)}"])
+    names = [name for part in parts for name in np.asarray(part).ravel().tolist()]
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+
+
+def _set_names(group: Any, attribute: str, names: list[str]) -> None:
+    data = np.asarray([name.encode() for name in names]) if names else np.zeros(0, "S1")
+    count = 1
+    while any(part.nbytes > _LIMIT for part in np.array_split(data, count)):
+        count += 1
+    if count == 1:
+        group.attrs[attribute] = data
+        return
+    for number, part in enumerate(np.array_split(data, count)):
+        group.attrs[f"{attribute}{number}"] = part
+
+
+# -- the model's side ------------------------------------------------------------------------------
+
+
+def _layers(model: Any) -> list[tuple[str, list[Weight]]]:
+    """The layers at the top by name, and what the model owns itself, in the old order."""
+    layers = dict(children(model)).get("layers")
+    if layers is None:
+        return [(model.name, _old_order(model))]
+    listed = [(layer.name, _old_order(layer)) for layer in map(as_layer, layers)]
+    return [*listed, (_TOP, model._own())]
+
+
+def _old_order(layer: Any) -> list[Weight]:
+    every = layer.collect()
+    trainable = {id(tensor) for tensor in layer.trainable_weights}
+    return sorted(every, key=lambda weight: id(weight.tensor) not in trainable)
+
+
+def _key(number: int, name: str) -> str:
+    return _TOP if name == _TOP else str(number)
+
+
+def _places(layers: Iterable[tuple[str, str, list[Weight]]]) -> dict[str, Place]:
+    return {
+        f"{key}/{number}": Place(key, f"{weight.name} of {name!r}", weight.tensor, weight.layout)
+        for key, name, weights in layers
+        for number, weight in enumerate(weights)
+    }
+
+
+def _numbered(layers: Iterable[tuple[str, list[Stored]]]) -> dict[str, Stored]:
+    return {f"{key}/{at}": value for key, stored in layers for at, value in enumerate(stored)}
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        number = 1
+        free = name
+        while free in found:
+            free = f"{name}_{number}"
+            number += 1
+        found.append(free)
+    return found
