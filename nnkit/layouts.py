@@ -41,6 +41,11 @@ class Layout:
             return value
         return value.permute([self.axes.index(axis) for axis in range(len(self.axes))])
 
+    def last_axes(self, rank: int) -> tuple[int, int]:
+        """Keras's last two axes, such as a kernel's inputs and outputs, in torch's order."""
+        first, second = self.axes[-2:] if self.axes else (rank - 2, rank - 1)
+        return min(first, second), max(first, second)
+
     def _format(self, rank: int) -> torch.memory_format:
         if not self.channels_last or rank not in (4, 5):
             return torch.contiguous_format

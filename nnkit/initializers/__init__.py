@@ -38,16 +38,55 @@ from nnkit.initializers.scaling import (
     VarianceScaling,
     compute_fans,
 )
+from nnkit.initializers.stft import STFT
 
 __all__ = [
-    "REGISTRY", "Constant", "GivenValues", "GlorotNormal", "GlorotUniform", "HeNormal",
-    "HeUniform", "Identity", "IdentityInitializer", "Initializer", "LecunNormal",
-    "LecunUniform", "Ones", "Orthogonal", "OrthogonalInitializer", "RandomInitializer",
-    "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros",
-    "call_initializer", "compute_fans", "constant", "deserialize", "get", "glorot_normal",
-    "glorot_uniform", "he_normal", "he_uniform", "identity", "lecun_normal", "lecun_uniform",
-    "left_empty", "ones", "orthogonal", "random_normal", "random_uniform", "room_for",
-    "serialize", "truncated_normal", "variance_scaling", "zeros",
+    "REGISTRY",
+    "STFT",
+    "Constant",
+    "GivenValues",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "IdentityInitializer",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "OrthogonalInitializer",
+    "RandomInitializer",
+    "RandomNormal",
+    "RandomUniform",
+    "STFTInitializer",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "call_initializer",
+    "compute_fans",
+    "constant",
+    "deserialize",
+    "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "lecun_normal",
+    "lecun_uniform",
+    "left_empty",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "room_for",
+    "serialize",
+    "stft",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
 ]  # fmt: skip
 
 zeros = Zeros
@@ -65,6 +104,7 @@ he_normal = HeNormal
 lecun_uniform = LecunUniform
 lecun_normal = LecunNormal
 orthogonal = OrthogonalInitializer = Orthogonal
+stft = STFTInitializer = STFT
 
 
 def get(identifier: Any) -> Any:

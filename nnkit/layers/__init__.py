@@ -73,7 +73,7 @@ from nnkit.layers.convolution_transpose import (
 )
 from nnkit.layers.core import Activation, Dense, Lambda
 from nnkit.layers.einsum_dense import EinsumDense
-from nnkit.layers.embedding import Embedding
+from nnkit.layers.embedding import Embedding, ReversibleEmbedding
 from nnkit.layers.hashing import HashedCrossing, Hashing
 from nnkit.layers.identity import Identity, Masking
 from nnkit.layers.input import Input, InputLayer
@@ -162,6 +162,7 @@ from nnkit.layers.separable import (
     SeparableConvolution2D,
 )
 from nnkit.layers.spectral_normalization import SpectralNormalization
+from nnkit.layers.spectrogram import MelSpectrogram, STFTSpectrogram
 from nnkit.layers.text import StringLookup, TextVectorization
 from nnkit.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
 from nnkit.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
@@ -273,6 +274,7 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
+    "MelSpectrogram",
     "Minimum",
     "MixUp",
     "MultiHeadAttention",
@@ -308,6 +310,8 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Resizing",
+    "ReversibleEmbedding",
+    "STFTSpectrogram",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",

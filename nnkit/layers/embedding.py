@@ -7,12 +7,14 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from nnkit.errors import ArgumentError, DataError
+from nnkit.errors import ArgumentError, DataError, ShapeError
 from nnkit.layer import Layer
-from nnkit.shapes import positive
-from nnkit.weights import keras_view
+from nnkit.layouts import DENSE
+from nnkit.probing import run_on_meta
+from nnkit.shapes import describe, positive
+from nnkit.weights import keras_view, to_dtype
 
-__all__ = ["Embedding"]
+__all__ = ["Embedding", "ReversibleEmbedding"]
 
 
 class Embedding(Layer):
@@ -86,3 +88,87 @@ class Embedding(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return inputs != 0 if self.mask_zero else None
+
+
+class ReversibleEmbedding(Embedding):
+    """An embedding that also turns vectors back into a score for each index.
+
+    Args:
+        input_dim, output_dim, embeddings_*, mask_zero: as for Embedding.
+        tie_weights: whether both ways share one weight.
+        reverse_dtype: computes the way back in this dtype.
+        logit_soft_cap: bends scores so that none is above it.
+
+    Call: `reverse=True` for the way back
+    Shape: (batch, ...) of whole numbers -> (batch, ..., output_dim); in reverse
+        (batch, ..., output_dim) -> (batch, ..., input_dim)
+    Source: Press and Wolf, 2016, arXiv:1608.05859.
+    """
+
+    reverse_embeddings = keras_view("reverse_weight")
+    reverse_weight: torch.nn.Parameter | None
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        tie_weights: bool = True,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        reverse_dtype: Any = None,
+        logit_soft_cap: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            input_dim,
+            output_dim,
+            embeddings_initializer,
+            embeddings_regularizer,
+            embeddings_constraint,
+            mask_zero,
+            **kwargs,
+        )
+        self.tie_weights = bool(tie_weights)
+        self.reverse_dtype = reverse_dtype
+        self._reverse_dtype = to_dtype(reverse_dtype)
+        if logit_soft_cap is not None and logit_soft_cap <= 0:
+            raise ArgumentError(f"{self.label}: logit_soft_cap must be above 0 or None.")
+        self.logit_soft_cap = logit_soft_cap
+        self.register_parameter("reverse_weight", None)
+
+    def build(self, input_shape: Any = None) -> None:
+        super().build()
+        if not self.tie_weights and self.reverse_weight is None:
+            self.reverse_weight = self.add_weight(
+                (self.output_dim, self.input_dim),
+                self.embeddings_initializer,
+                dtype=self.dtype,
+                name="reverse_embeddings",
+                layout=DENSE,
+            )
+
+    def call(self, inputs: torch.Tensor, reverse: bool = False) -> torch.Tensor:
+        if not reverse:
+            return super().call(inputs)
+        if inputs.shape[-1] != self.output_dim:
+            raise ShapeError(
+                f"{self.label} turns vectors of {self.output_dim} back into scores, but received "
+                f"{describe(tuple(inputs.shape))}."
+            )
+        weight: Any = self.weight if self.tie_weights else self.reverse_weight
+        kind = self._reverse_dtype or weight.dtype
+        scores = F.linear(inputs.to(kind), weight.to(kind))
+        cap = self.logit_soft_cap
+        return scores if cap is None else (scores / cap).tanh() * cap
+
+    def infer_output(self, inputs: Any, reverse: bool = False, **kwargs: Any) -> Any:
+        if not reverse:
+            return super().infer_output(inputs)
+        return run_on_meta(self, (inputs,), {"reverse": True})
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        # Vectors on their way back are no indices, and 0 in them means nothing.
+        vectors = inputs.dtype.is_floating_point and inputs.shape[-1] == self.output_dim
+        return None if vectors else super().compute_mask(inputs, mask)

@@ -99,6 +99,11 @@ class Model(OldMethods, Trainer, Layer):
             as_layer(new).name = as_layer(old).name
             self._graph = graph.with_replaced(as_layer(old), as_layer(new))
 
+    @property
+    def scope(self) -> str | None:
+        """The name that begins the paths of the weights: that of a subclass, not of a graph."""
+        return self.name if self._graph is None else None
+
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         # After .double() or .to(torch.bfloat16) the inputs are cast to what the weights are now.
         super()._apply(fn, recurse)

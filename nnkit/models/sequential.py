@@ -46,6 +46,10 @@ class Sequential(Model):
             self.add(layer, rebuild=False)
         self._finish()
 
+    @property
+    def scope(self) -> str | None:
+        return self.name
+
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Put a layer at the end.
 

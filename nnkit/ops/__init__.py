@@ -15,7 +15,7 @@ from nnkit.ops.activation import (
 )  # fmt: skip
 from nnkit.ops.attention import depth_to_space, dot_product_attention, fold, space_to_depth, unfold
 from nnkit.ops.control import (
-    associative_scan, cond, fori_loop, map, scan, switch, vectorized_map, while_loop,
+    associative_scan, cond, fori_loop, map, scan, switch, vectorize, vectorized_map, while_loop,
 )  # fmt: skip
 from nnkit.ops.convolution import (
     adaptive_average_pool, adaptive_max_pool, average_pool, conv, conv_transpose,
@@ -130,7 +130,7 @@ __all__ = [
     "subtract", "sum", "svd", "swapaxes", "swish", "switch", "take", "take_along_axis", "tan",
     "tanh", "tanh_shrink", "tensordot", "threshold", "tile", "top_k", "trace", "transpose",
     "trapezoid", "tri", "tril", "triu", "true_divide", "trunc", "unfold", "unique",
-    "unravel_index", "unstack", "vander", "var", "vdot", "vectorized_map", "view",
+    "unravel_index", "unstack", "vander", "var", "vdot", "vectorize", "vectorized_map", "view",
     "view_as_complex", "view_as_real", "vsplit", "vstack", "where", "while_loop", "zeros",
     "zeros_like",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ or an index is read by the host, except in a compiled function, where `cond` com
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +19,8 @@ from nnkit.symbolic import SymbolicTensor
 from nnkit.tree import flatten, map_structure
 
 __all__ = [
-    "associative_scan", "cond", "fori_loop", "map", "scan", "switch", "vectorized_map",
-    "while_loop",
+    "associative_scan", "cond", "fori_loop", "map", "scan", "switch", "vectorize",
+    "vectorized_map", "while_loop",
 ]  # fmt: skip
 
 
@@ -155,6 +156,49 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
 def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
     """f of each slice along axis 0, all at once (torch.vmap): without `if` on values."""
     return torch.vmap(function)(map_structure(as_tensor, elements))
+
+
+def vectorize(
+    pyfunc: Callable[..., Any], *, excluded: Any = None, signature: str | None = None
+) -> Callable[..., Any]:
+    """A function of single numbers as one of tensors, which broadcast (torch.vmap).
+
+    Args:
+        pyfunc: takes scalar tensors, or tensors as `signature` says; without `if` on values.
+        excluded: positions of arguments that are passed on as they are.
+        signature: the axes of each argument and result, such as "(m,n),(n)->(m)".
+    """
+    if not callable(pyfunc):
+        raise ArgumentError(f"vectorize takes a function, got {pyfunc!r}.")
+    apart = set(excluded or ())
+    inner = re.findall(r"\(([^)]*)\)", (signature or "").partition("->")[0])
+    ranks = [len([name for name in names.split(",") if name.strip()]) for names in inner]
+
+    @recorded
+    def vectorized(*args: Any, **kwargs: Any) -> Any:
+        places = [at for at in range(len(args)) if at not in apart]
+        if ranks and len(ranks) != len(places):
+            raise ArgumentError(
+                f"vectorize: signature {signature!r} is for {len(ranks)} arguments, got "
+                f"{len(places)}."
+            )
+        given = [as_tensor(args[at]) for at in places]
+        rest = [
+            x.shape[x.ndim - rank :]
+            for x, rank in zip(given, ranks or [0] * len(given), strict=True)
+        ]
+        free = [x.shape[: x.ndim - len(own)] for x, own in zip(given, rest, strict=True)]
+        loop = torch.broadcast_shapes(*free)  # type: ignore[no-untyped-call]
+        rows = [x.expand(*loop, *own).reshape(-1, *own) for x, own in zip(given, rest, strict=True)]
+
+        def one(*parts: Any) -> Any:
+            at_place = dict(zip(places, parts, strict=True))
+            return pyfunc(*(at_place.get(at, arg) for at, arg in enumerate(args)), **kwargs)
+
+        made = torch.vmap(one)(*rows)
+        return map_structure(lambda y: y.reshape(*loop, *y.shape[1:]), made)
+
+    return vectorized
 
 
 @recorded

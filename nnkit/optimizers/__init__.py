@@ -14,9 +14,11 @@ from nnkit.optimizers.lamb import Lamb
 from nnkit.optimizers.lion import Lion
 from nnkit.optimizers.lookup import TorchFactory, deserialize, get, serialize
 from nnkit.optimizers.loss_scale import LossScaleOptimizer
+from nnkit.optimizers.multi import MultiOptimizer, OptimizerMap
 from nnkit.optimizers.muon import Muon
 from nnkit.optimizers.nadam import Nadam
 from nnkit.optimizers.rmsprop import RMSprop
+from nnkit.optimizers.schedule_free import ScheduleFreeAdamW
 from nnkit.optimizers.sgd import SGD
 
 __all__ = [
@@ -32,10 +34,13 @@ __all__ = [
     "Lamb",
     "Lion",
     "LossScaleOptimizer",
+    "MultiOptimizer",
     "Muon",
     "Nadam",
     "Optimizer",
+    "OptimizerMap",
     "RMSprop",
+    "ScheduleFreeAdamW",
     "TorchFactory",
     "deserialize",
     "get",

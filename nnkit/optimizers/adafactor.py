@@ -55,10 +55,10 @@ class Adafactor(Optimizer):
     def new_state(self, param: Tensor) -> dict[str, Tensor]:
         if param.ndim < 2:
             return {"velocity": torch.zeros_like(param, requires_grad=False)}
-        # Keras factors the last two axes, channels in and out: the first two in torch's layout.
+        row, column = _factored(param)
         return {
-            "row": torch.zeros_like(param.select(1, 0), requires_grad=False),
-            "column": torch.zeros_like(param.select(0, 0), requires_grad=False),
+            "row": torch.zeros_like(param.select(column, 0), requires_grad=False),
+            "column": torch.zeros_like(param.select(row, 0), requires_grad=False),
         }
 
     def update(self, plan: Plan, grads: list[Tensor], learning_rate: float) -> None:
@@ -71,9 +71,11 @@ class Adafactor(Optimizer):
             if "velocity" in state:
                 velocity = state["velocity"].lerp_(squares, new)
             else:
-                row = state["row"].lerp_(squares.mean(1), new)
-                column = state["column"].lerp_(squares.mean(0), new)
-                velocity = (row / row.mean(0, keepdim=True)).unsqueeze(1) * column.unsqueeze(0)
+                down, across = _factored(param)
+                row = state["row"].lerp_(squares.mean(across), new)
+                column = state["column"].lerp_(squares.mean(down), new)
+                share = row / row.mean(down, keepdim=True)
+                velocity = share.unsqueeze(across) * column.unsqueeze(down)
             change = grad / velocity.sqrt()
             size = _rms(param).clamp_min(self.epsilon_2) * -rate
             param.addcmul_(change, size / (_rms(change) / self.clip_threshold).clamp_min(1))
@@ -87,6 +89,15 @@ class Adafactor(Optimizer):
             "clip_threshold": self.clip_threshold,
             "relative_step": self.relative_step,
         }
+
+
+def _factored(param: Tensor) -> tuple[int, int]:
+    """The axes of the rows and of the columns: Keras's last two, whichever they are here.
+
+    `fit` marks the weights of layers. Of any other tensor the first two are the channels.
+    """
+    axes: tuple[int, int] = getattr(param, "last_axes", (0, 1))
+    return axes
 
 
 def _rms(values: Tensor) -> Tensor:

@@ -267,6 +267,10 @@ class Compiled:
             return
         if isinstance(optimizer, Optimizer):
             names = _paths(model)
+            for weight in weights:  # for optimizers that work along Keras's last axes
+                if (rank := weight.tensor.ndim) > 1:
+                    last = weight.layout.last_axes(rank)
+                    weight.tensor.last_axes = last
             optimizer.build(parameters, names=[names.get(id(w.tensor), w.name) for w in weights])
             optimizer.after_step = [_constrain(w) for w in weights if w.constraint is not None]
         elif self._optimizer_factory is not None:
@@ -310,9 +314,21 @@ class Compiled:
 
 
 def _paths(model: Any) -> dict[int, str]:
-    """Keras's names with their layers, "dense/kernel", by the identity of the parameter."""
-    owners = [module for module in model.modules() if isinstance(module, WeightOwner)]
-    return {id(w.tensor): f"{o.name}/{w.name}" for o in owners for w in o._own()}
+    """Keras's names below their layers, "encoder/dense/kernel", by the parameter's identity."""
+    found: dict[int, str] = {}
+
+    def walk(module: nn.Module, above: str) -> None:
+        if isinstance(module, WeightOwner):
+            # Layers of a functional model are there before it, and their paths are without it.
+            name = getattr(module, "scope", getattr(module, "name", ""))
+            above = f"{above}{name}/" if name else above
+            for weight in module._own():
+                found.setdefault(id(weight.tensor), above + weight.name)
+        for child in module.children():
+            walk(child, above)
+
+    walk(model, "")
+    return found
 
 
 def _never_trained(model: Any) -> set[int]:

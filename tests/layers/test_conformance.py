@@ -247,6 +247,9 @@ ROWS = [
     row(L.MaxNumBoundingBoxes, 3, shape=IMAGE),
     row(L.Pipeline, fresh(lambda: [L.RandomFlip(), L.RandomContrast(0.1)]), shape=IMAGE),
     row(L.TorchVisionTransform, fresh(lambda: v2.RandomInvert()), shape=IMAGE),
+    row(L.STFTSpectrogram, "log", 4, shape=(None, 2)),
+    row(L.MelSpectrogram, 8, 4, shape=(24,)),
+    row(L.ReversibleEmbedding, 9, 4, shape=(None,), input_dtype="int64"),
 ]  # fmt: skip
 
 # Public classes that are not layers to be used as they are.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import nnkit
 from nnkit import layers as ours
 from nnkit import losses
 from tests.parity.compare import compare_layer
@@ -125,3 +126,23 @@ def test_labels_of_pixels(shape: tuple[int, ...], from_logits: bool) -> None:
         gradients.append(outputs.grad)
     torch.testing.assert_close(*values)
     torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("name", ["Adafactor", "Muon"])
+def test_weights_that_lie_as_in_keras(name: str) -> None:
+    """Adafactor works along Keras's last two axes, which an EinsumDense has last here too."""
+    x = np.random.default_rng(0).normal(size=(8, 3, 4)).astype("float32")
+    models = []
+    for k in (keras, nnkit):
+        inputs = k.Input((3, 4))
+        y = k.layers.EinsumDense("abc,cde->abde", output_shape=(None, 2, 3))(inputs)
+        y = k.layers.EinsumDense("abde,def->abf", output_shape=(None, 4))(y)
+        y = k.layers.Conv1D(5, 2, padding="same")(y)
+        model = k.Model(inputs, y)
+        model.compile(getattr(k.optimizers, name)(0.05), "mse")
+        models.append(model)
+    models[1].set_weights(models[0].get_weights())
+    for model in models:
+        model.fit(x, np.ones((8, 3, 5), "float32"), epochs=4, shuffle=False, verbose=0)
+    for expected, own in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_allclose(own, expected, rtol=1e-3, atol=2e-4)
