@@ -20,6 +20,9 @@ A message says what was expected, what came and what to do.
 from __future__ import annotations
 
 import difflib
+import os
+import sys
+import warnings
 from collections.abc import Iterable
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "NotCompiledError",
     "ShapeError",
     "unknown_name",
+    "warn_user",
 ]
 
 
@@ -101,3 +105,12 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ArgumentError
         f"Did you mean {' or '.join(map(repr, close))}?" if close else f"Known: {', '.join(names)}."
     )
     return ArgumentError(f"Unknown {kind} {name!r}. {hint}")
+
+
+def warn_user(message: str) -> None:
+    """Warn, pointing at the line outside of nnkit that led here."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, UserWarning, stacklevel=level)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import warnings
 from typing import Any
 
 import numpy as np
 
 from nnkit.callbacks import BackupAndRestore, CallbackList, History
 from nnkit.data import make_batches, split_validation, takes_batch_size, unpack_x_y_sample_weight
-from nnkit.errors import ArgumentError, NotCompiledError
+from nnkit.errors import ArgumentError, NotCompiledError, warn_user
 from nnkit.optimizers import Optimizer
 from nnkit.training import step
 from nnkit.training.loop import run_epoch
@@ -148,7 +147,7 @@ class Fit(Passes):
         if signals.terminated:
             raise SystemExit(EXIT_CODE)
         if signals.received is not None:
-            warnings.warn("fit was interrupted; the model keeps what it has learned.", stacklevel=2)
+            warn_user("fit was interrupted; the model keeps what it has learned.")
         return self.history  # type: ignore[return-value]
 
     def _train(
@@ -231,20 +230,18 @@ class Fit(Passes):
             watch.look()
         self.eval()  # type: ignore[attr-defined]
         if not own and count and not self._parameters_to_train:
-            warnings.warn(
+            warn_user(
                 f"No weight of {self.label} is trainable, so fit changes nothing. "  # type: ignore[attr-defined]
-                f"Set model.trainable = True, or that of some layers.",
-                stacklevel=4,
+                f"Set model.trainable = True, or that of some layers."
             )
         if own and last is None:
             last = before
         logs = self._final_logs("train_step", last, own) if count else {}
         loss = logs.get("loss")
         if watch is None and isinstance(loss, float) and not np.isfinite(loss):
-            warnings.warn(
+            warn_user(
                 f"The loss is {loss} after epoch {epoch + 1}. Try a smaller learning rate or "
-                f"clipnorm=1.0.",
-                stacklevel=4,
+                f"clipnorm=1.0."
             )
         return count, logs
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -14,7 +13,7 @@ import torch
 
 from nnkit.callbacks import BackupAndRestore, CallbackList
 from nnkit.callbacks.console import say
-from nnkit.errors import ArgumentError, FileError, NotBuiltError
+from nnkit.errors import ArgumentError, FileError, NotBuiltError, warn_user
 from nnkit.optimizers import Optimizer
 from nnkit.training import step
 from nnkit.training.plain import from_plain, plain_part, set_attributes, to_plain
@@ -126,10 +125,9 @@ class Resume:
             self._apply(found)
             self.logs = from_plain(found["logs"])
         if found["stop"] or first >= epochs.stop:
-            warnings.warn(
+            warn_user(
                 f"fit has nothing to do: the training in {str(self._folder)!r} came to its end "
-                f"after {first} epochs. Give more epochs, or another folder to train anew.",
-                stacklevel=3,
+                f"after {first} epochs. Give more epochs, or another folder to train anew."
             )
             return range(0)
         if (self._calls.params or {}).get("verbose"):
@@ -276,7 +274,7 @@ class Resume:
         except FileError as error:
             if not previous.exists():
                 raise
-            warnings.warn(f"{error} Going on from the state before it.", stacklevel=4)
+            warn_user(f"{error} Going on from the state before it.")
             return read_state(previous)
 
     def _callbacks(self) -> list[tuple[str, Any, list[Any]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.errors import warn_user
 from nnkit.optimizers import Optimizer
 
 __all__ = ["LossWatch"]
@@ -127,11 +127,10 @@ class LossWatch:
         if self._put_back():
             epoch, at = self._kept_at
             kept = f"from before batch {at + 1} of epoch {epoch + 1}, the last copy of finite ones"
-        warnings.warn(
+        warn_user(
             f"The loss became {loss} in epoch {self._epoch + 1} at batch {batch + 1}: fit stops. "
             f"The weights are {kept}. Try a smaller learning rate or clipnorm=1.0, and look for "
-            f"extreme values in that batch. fit(stop_on_nan=False) goes on regardless.",
-            stacklevel=7,
+            f"extreme values in that batch. fit(stop_on_nan=False) goes on regardless."
         )
 
     def _put_back(self) -> bool:

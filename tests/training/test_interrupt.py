@@ -52,10 +52,11 @@ def test_keyboard_interrupt(hook: str, data: Data) -> None:
     model.compile("adam", SPARSE)
     before = model.get_weights()
     stop = Break(KeyboardInterrupt, hook)
-    with pytest.warns(UserWarning, match="fit was interrupted; the model keeps"):
+    with pytest.warns(UserWarning, match="fit was interrupted; the model keeps") as warned:
         history = model.fit(
             data.x, data.labels, epochs=5, verbose=0, callbacks=[stop], validation_split=0.2
         )
+    assert warned[0].filename == __file__  # it points at the user's line
     assert history.epoch == [0]
     assert len(history.history["val_loss"]) == 1
     assert history is model.history

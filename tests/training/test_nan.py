@@ -63,8 +63,9 @@ def test_stops_before_the_update(value: str) -> None:
     )
     assert fit_two.epoch == [1]
     model = make(Poison(8, value))
-    with pytest.warns(UserWarning, match=STOPS.format(2, 3) + " that batch"):
+    with pytest.warns(UserWarning, match=STOPS.format(2, 3) + " that batch") as warned:
         history = fit(model)
+    assert warned[0].filename == __file__
     for ours, theirs in zip(model.parameters(), reference.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     assert is_finite(model)
