@@ -97,7 +97,7 @@ def make_module(fullname: str) -> KerasModule:
         if (found := _source(f"nnkit.{each}".rstrip("."))) is not None
     ]
     if not sources:
-        raise _missing(fullname, _nearest(fullname))
+        raise _missing(fullname, _nearest(fullname, names.PAGE))
     if path != written:
         warn_once(f"keras.{written}", f"import from keras.{path}.", 3)
     return KerasModule(fullname, path, sources, extra)
@@ -127,7 +127,7 @@ def _of_tensorflow(fullname: str) -> KerasModule:
     path = fullname.partition(".")[2]
     extra = tensorflow.members(path)
     if path and not extra:
-        raise _missing(fullname, names.TENSORFLOW)
+        raise _missing(fullname, _nearest(fullname, names.TENSORFLOW))
     return KerasModule(fullname, f"tensorflow.{path}".rstrip("."), [], extra)
 
 
@@ -137,19 +137,19 @@ def _missing(fullname: str, advice: str) -> MissingImportError:
     return MissingImportError(f"{where} in nnkit. {advice}")
 
 
-def _nearest(fullname: str) -> str:
-    """What to say of a name that is nowhere: the names it may have been meant for."""
+def _nearest(fullname: str, otherwise: str) -> str:
+    """What to say of a name that is nowhere: the names it may have been meant for, if any."""
     parent, _, name = fullname.rpartition(".")
     module = sys.modules.get(parent)
     if not isinstance(module, KerasModule):
-        return "See docs/keras-symbols.md for the names there are."
+        return otherwise
     advice = module._extra.get(name)
     if isinstance(advice, names.Gone):
         return advice.advice
-    close = difflib.get_close_matches(name, module._names(), n=3, cutoff=0.6)
+    close = difflib.get_close_matches(name, module._names(), n=3, cutoff=0.7)
     if close:
         return f"Did you mean {' or '.join(map(repr, close))}?"
     elsewhere = names.search(name)
     if elsewhere:
         return f"There is {' and '.join(elsewhere)}."
-    return "See docs/keras-symbols.md for the names there are."
+    return otherwise

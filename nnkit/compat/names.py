@@ -13,6 +13,7 @@ from nnkit.legacy import warn_once
 __all__ = [
     "GONE_MODULES",
     "JOINED",
+    "PAGE",
     "TENSORFLOW",
     "VERSIONS",
     "At",
@@ -208,6 +209,7 @@ def search(name: str) -> list[str]:
     ]
 
 
+PAGE = "See docs/keras-symbols.md for the names there are."
 TENSORFLOW = (
     "Of tensorflow, nnkit has tensorflow.keras and a few functions; write torch or keras.ops."
 )

@@ -59,7 +59,7 @@ class _Estimator(BaseEstimator):
         Raises: NotCompiledError for a model without loss and optimizer; DataError for targets that
             cannot be used.
         """
-        X, y = _validated(self, X, y)
+        X, y = _validated(self, X, y, multi_output=True)
         targets = self._targets(y)
         model = self._model_for(X, targets)
         if not model.compiled or not model.loss or not model.optimizer:

@@ -119,6 +119,8 @@ def test_an_old_path_warns_once(code: str, message: str) -> None:
         ("from keras.backend import set_session", r"There are no sessions"),
         ("import tensorflow as tf; tf.Session()", r"There are no sessions"),
         ("import tensorflow as tf; tf.data.TFRecordDataset", r"DataLoader to model\.fit"),
+        ("import tensorflow as tf; tf.reduce_meen", r"Did you mean 'reduce_mean'"),
+        ("import tensorflow as tf; tf.linalg.svd", r"There is keras\.ops\.svd"),
         ("import tensorflow as tf; tf.nonsense", r"no 'nonsense' .*tensorflow\.keras and a few"),
         ("from tensorflow.math import nonsense", r"tensorflow\.math has no 'nonsense'"),
         ("import tensorflow.compat.v1 as tf", r"tensorflow has no 'compat'"),
