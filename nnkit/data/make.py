@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from nnkit.data.arrays import ArrayBatches
 from nnkit.data.batches import Batches
@@ -77,9 +77,10 @@ def make_batches(
     if weights is not None and sample_weight is not None:
         raise ArgumentError(f"{name}: class_weight and sample_weight were both given. Use one.")
     kind = kind_of(x)
-    if type(x) is TensorDataset and len(x.tensors) <= 3 and y is None and sample_weight is None:
+    tensors = _tensors_of(x)
+    if tensors is not None and len(tensors) <= 3 and y is None and sample_weight is None:
         # It only holds tensors, and cutting those is far faster than taking sample by sample.
-        kind, (x, y, sample_weight) = "arrays", (*x.tensors, None, None)[:3]
+        kind, (x, y, sample_weight) = "arrays", (*tensors, None, None)[:3]
         if weights is not None and sample_weight is not None:
             raise ArgumentError(f"{name}: class_weight was given, but the data has weights too.")
     target = torch.device(device)
@@ -113,6 +114,17 @@ def make_batches(
         mix = bool(shuffle) and not isinstance(x, IterableDataset)
         x = DataLoader(x, batch_size=batch_size or 32, shuffle=mix)
     return StreamBatches(x, available=_known_length(x), **options)
+
+
+def _tensors_of(x: Any) -> tuple[torch.Tensor, ...] | None:
+    """The tensors of a TensorDataset, or a copy of the rows that a Subset takes from one."""
+    if type(x) is TensorDataset:
+        return x.tensors
+    inner = _tensors_of(x.dataset) if type(x) is Subset else None
+    if inner is None:
+        return None
+    rows = torch.from_numpy(np.asarray(x.indices, dtype=np.int64))
+    return tuple(tensor[rows] for tensor in inner)
 
 
 def _count(value: Any, argument: str, name: str) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from nnkit.data import PyDataset, make_batches, takes_batch_size
 from nnkit.data import pack_x_y_sample_weight as pack
@@ -116,6 +116,17 @@ def test_tensor_dataset_is_cut_like_arrays(count: int) -> None:
     assert len(batch) == count
     assert sorted(batch[0].tolist()) == list(range(10)) != batch[0].tolist()
     assert all(part.equal(batch[0]) for part in batch)
+
+
+def test_parts_of_a_tensor_dataset_are_cut_like_arrays() -> None:
+    whole = TensorDataset(torch.arange(10.0), torch.arange(10))
+    part = Subset(Subset(whole, range(9, 1, -1)), [0, 2, 3])
+    for source, rows in ((part, [9, 7, 6]), (Subset(whole, torch.tensor([4, 1])), [4, 1])):
+        batches = make_batches(source, batch_size=5)
+        assert type(batches).__name__ == "ArrayBatches"
+        [(x, y)] = batches
+        assert x.tolist() == y.tolist() == rows
+    assert type(make_batches(Subset(Squares(), [1, 2]))).__name__ == "StreamBatches"
 
 
 def test_plain_iterables_start_again_each_epoch() -> None:
