@@ -10,6 +10,7 @@ so that a machine that changes its speed changes both.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import resource
 import statistics
@@ -30,9 +31,10 @@ Run = Callable[[], Any]
 
 
 def torch_loop(
-    model: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, batch: int
-) -> Run:
-    """One epoch as a careful torch user writes it."""
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor,
+    batch: int, half: bool = False,
+) -> Run:  # fmt: skip
+    """One epoch as a careful torch user writes it; `half` turns autocast to bfloat16 on."""
 
     def epoch() -> tuple[float, float]:
         model.train()
@@ -42,8 +44,9 @@ def torch_loop(
         for chunk in order.split(16 * batch):
             pairs = zip(x[chunk].split(batch), y[chunk].split(batch), strict=True)
             for inputs, targets in pairs:
-                logits = model(inputs)
-                loss = F.cross_entropy(logits, targets)
+                with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+                    logits = model(inputs)
+                loss = F.cross_entropy(logits.float() if half else logits, targets)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -55,10 +58,17 @@ def torch_loop(
     return epoch
 
 
-def fit(model: Any, optimizer: Any, x: Any, y: Any, batch: int, verbose: int = 0) -> Run:
-    """One epoch of nnkit's fit."""
+def fit(
+    model: Any, optimizer: Any, x: Any, y: Any, batch: int, verbose: int = 0, callbacks: Any = None
+) -> Run:
+    """One epoch of nnkit's fit; a progress bar goes nowhere, but is drawn."""
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return lambda: model.fit(x, y, batch_size=batch, epochs=1, verbose=verbose)
+
+    def epoch() -> None:
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            model.fit(x, y, batch_size=batch, epochs=1, verbose=verbose, callbacks=callbacks)
+
+    return epoch
 
 
 class LastStep(nn.Module):
@@ -80,8 +90,9 @@ class ChannelsLast(nn.Module):
         return x.movedim(-1, 1)
 
 
-def mlp(device: str) -> tuple[Run, Run]:
+def mlp(device: str, half: bool = False, **how: Any) -> tuple[Run, Run]:
     """The course's MLP, 784-300-100-10, SGD, batch 32."""
+    nnkit.config.set_dtype_policy("mixed_bfloat16" if half else "float32")
     x, y = torch.randn(8000, 784, device=device), torch.randint(0, 10, (8000,), device=device)
     ours = nnkit.Sequential(
         [
@@ -94,8 +105,56 @@ def mlp(device: str) -> tuple[Run, Run]:
     theirs = nn.Sequential(
         nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10)
     ).to(device)
+    nnkit.config.set_dtype_policy("float32")
     sgd = torch.optim.SGD(theirs.parameters(), lr=0.01, fused=True)
-    return fit(ours, nnkit.optimizers.SGD(0.01), x, y, 32), torch_loop(theirs, sgd, x, y, 32)
+    run = fit(ours, nnkit.optimizers.SGD(0.01), x, y, 32, **how)
+    return run, torch_loop(theirs, sgd, x, y, 32, half)
+
+
+class Listener(nnkit.callbacks.Callback):
+    """Hears of every batch and does nothing."""
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        pass
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        pass
+
+
+def mlp_progress(device: str) -> tuple[Run, Run]:
+    """The MLP with a progress bar."""
+    return mlp(device, verbose=1)
+
+
+def mlp_callback(device: str) -> tuple[Run, Run]:
+    """The MLP with a callback that is called for every batch and does nothing."""
+    return mlp(device, callbacks=[Listener()])
+
+
+def mlp_mixed(device: str) -> tuple[Run, Run]:
+    """The MLP under "mixed_bfloat16" against torch.autocast."""
+    return mlp(device, half=True)
+
+
+def vgg_head(device: str) -> tuple[Run, Run]:
+    """The head of a frozen VGG16, 7 x 7 x 512 features to 256 to 10, Adam, batch 32, progress."""
+    x = torch.rand(512, 7, 7, 512, device=device)
+    y = torch.randint(0, 10, (512,), device=device)
+    ours = nnkit.Sequential(
+        [
+            nnkit.Input((7, 7, 512)),
+            layers.Flatten(),
+            layers.Dense(256, "relu"),
+            layers.Dropout(0.5),
+            layers.Dense(10, "softmax"),
+        ]
+    )
+    theirs = nn.Sequential(
+        nn.Flatten(), nn.Linear(25088, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, 10)
+    ).to(device)
+    adam = torch.optim.Adam(theirs.parameters(), lr=1e-3, fused=True)
+    run = fit(ours, nnkit.optimizers.Adam(1e-3), x, y, 32, verbose=1)
+    return run, torch_loop(theirs, adam, x, y, 32)
 
 
 def cnn(device: str, batch: int = 128) -> tuple[Run, Run]:
@@ -193,7 +252,17 @@ def graph(device: str) -> tuple[Run, Run]:
     return calls(ours), calls(theirs)
 
 
-CASES = {"graph": graph, "mlp": mlp, "cnn": cnn, "lstm": lstm, "predict_one": predict_one}
+CASES: dict[str, Callable[[str], tuple[Run, Run]]] = {
+    "graph": graph,
+    "mlp": mlp,
+    "mlp_progress": mlp_progress,
+    "mlp_callback": mlp_callback,
+    "mlp_mixed": mlp_mixed,
+    "cnn": cnn,
+    "lstm": lstm,
+    "vgg_head": vgg_head,
+    "predict_one": predict_one,
+}
 
 
 def import_seconds(extra: str) -> float:

@@ -120,10 +120,13 @@ class PolicyOwner(nn.Module):
 
     def _in_policy(self, run: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """The outputs of `run`, computed as a mixed policy, or a layer above that has one, asks."""
-        first = next((v for v in flatten((args, kwargs)) if isinstance(v, torch.Tensor)), None)
+        first = args[0] if args else None
+        if not isinstance(first, torch.Tensor):
+            found = (v for v in flatten((args, kwargs)) if isinstance(v, torch.Tensor))
+            first = next(found, None)
         if first is None:
             return run(*args, **kwargs)
-        wanted = self._mixed and self._reads_weights()
+        wanted = self._mixed and self._reads
         if first.is_meta:
             # Torch has no autocast without data; shapes and dtypes are found in the weights' own.
             if wanted:
@@ -134,7 +137,21 @@ class PolicyOwner(nn.Module):
             outputs = self._autocast(
                 wanted and self._can_autocast(device), device, run, args, kwargs
             )
-        return map_structure(lambda v: _float(v, self._compute), outputs) if wanted else outputs
+        if not wanted:
+            return outputs
+        if isinstance(outputs, torch.Tensor):
+            return _float(outputs, self._compute)
+        return map_structure(lambda v: _float(v, self._compute), outputs)
+
+    @property
+    def _reads(self) -> bool:
+        """`_reads_weights`, remembered once the layer is built."""
+        known: bool | None = self.__dict__.get("_known_reads")
+        if known is None:
+            known = self._reads_weights()
+            if getattr(self, "built", False):
+                self.__dict__["_known_reads"] = known
+        return known
 
     def _autocast(
         self, wanted: bool, device: str, run: Callable[..., Any], args: Any, kwargs: Any
@@ -145,7 +162,7 @@ class PolicyOwner(nn.Module):
             return run(*args, **kwargs)
         _regions.dtype = now
         try:
-            with torch.autocast(device, now, enabled=wanted):
+            with _switched(device, now):
                 return run(*args, **kwargs)
         finally:
             _regions.dtype = before
@@ -160,6 +177,36 @@ class PolicyOwner(nn.Module):
             held = itertools.chain(self.parameters(), self.buffers())
             return any(tensor.is_floating_point() for tensor in held)
         return _holds_weights(self)
+
+
+class _switched:  # noqa: N801 - used like a function
+    """torch.autocast on (with a dtype) or off (None), by the same calls without its checks."""
+
+    def __init__(self, device: str, dtype: torch.dtype | None) -> None:
+        self.device, self.dtype = device, dtype
+        self.torchs: Any = None
+
+    def __enter__(self) -> None:
+        device, dtype = self.device, self.dtype
+        if torch.compiler.is_compiling():
+            self.torchs = torch.autocast(device, dtype, enabled=dtype is not None)
+            self.torchs.__enter__()
+            return
+        self.before = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+        torch.set_autocast_enabled(device, dtype is not None)
+        if dtype is not None:
+            torch.set_autocast_dtype(device, dtype)
+        torch.autocast_increment_nesting()
+
+    def __exit__(self, *error: Any) -> None:
+        if self.torchs is not None:
+            self.torchs.__exit__(*error)
+            return
+        if torch.autocast_decrement_nesting() == 0:
+            torch.clear_autocast_cache()
+        enabled, dtype = self.before
+        torch.set_autocast_enabled(self.device, enabled)
+        torch.set_autocast_dtype(self.device, dtype)
 
 
 def in_region() -> bool:
