@@ -268,7 +268,7 @@ class Layer(WeightOwner):
                 not isinstance(value, torch.Tensor) or value.is_floating_point()
             ):
                 ready = False
-        if not ready:
+        if not ready and not all(isinstance(value, torch.Tensor) for value in args):
             args = map_structure(lambda value: as_tensor(value, self), args)
         run: Any = self._wrapped_call_impl
         was_built = self.built
@@ -281,7 +281,7 @@ class Layer(WeightOwner):
                 f"{self.label} has no weights yet: call it on data, or build it, before compiling."
             )
         if not ready:
-            args, kwargs = map_structure(self._cast, (args, kwargs))
+            args, kwargs = self._cast_all(args, kwargs)
         if self._mixed or in_region():
             run = functools.partial(self._in_policy, run)
         mask = mask_of(args[0]) if args else None

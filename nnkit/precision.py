@@ -113,6 +113,12 @@ class PolicyOwner(nn.Module):
             target = target if first is None else first.dtype
         return _float(value, target) if target.is_floating_point else value
 
+    def _cast_all(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        if len(args) == 1 and not kwargs and isinstance(args[0], torch.Tensor):
+            return (self._cast(args[0]),), kwargs
+        cast: tuple[Any, Any] = map_structure(self._cast, (args, kwargs))
+        return cast
+
     def casts(self, symbolic: Any) -> bool:
         """Whether a call on these symbolic tensors needs anything cast."""
         kinds = [leaf.dtype for leaf in flatten(symbolic) if hasattr(leaf, "dtype")]
