@@ -17,6 +17,7 @@ from nnkit.weights import built_for_real
 __all__ = [
     "add_activity_loss",
     "adopt_lists",
+    "as_shape",
     "computes",
     "filling_training",
     "first_shape",
@@ -96,6 +97,15 @@ def positional(method: Callable[..., Any]) -> list[str]:
     """The names of the arguments that a method takes by position."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [p.name for p in inspect.signature(method).parameters.values() if p.kind in kinds]
+
+
+def as_shape(value: Any) -> Any:
+    """A shape, or nesting of shapes, in which data files have lists instead of tuples."""
+    if isinstance(value, dict):
+        return {key: as_shape(item) for key, item in value.items()}
+    if all(size is None or isinstance(size, int) for size in value):
+        return tuple(value)
+    return [as_shape(item) for item in value]
 
 
 def is_shape(value: Any) -> bool:

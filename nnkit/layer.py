@@ -32,7 +32,7 @@ from nnkit.convert import as_tensor, free_batch
 from nnkit.creation import beside
 from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.input_spec import check_specs
-from nnkit.layer_config import config_of, readable
+from nnkit.layer_config import Configured
 from nnkit.masks import attach_mask, mask_of
 from nnkit.modes import in_mode, is_settled, join_mode, needs_mode
 from nnkit.naming import auto_name
@@ -57,7 +57,7 @@ class _Calls(threading.local):
 _calls = _Calls()
 
 
-class Layer(WeightOwner):
+class Layer(Configured, WeightOwner):
     """Base of all layers.
 
     Write `build(input_shape)` to make weights with `add_weight`, and `call(inputs)` (or `forward`)
@@ -137,6 +137,7 @@ class Layer(WeightOwner):
         self._lossy: list[Layer] = []
         self._child_order: dict[str, None] = {}
         self._seen: Any = None
+        self._built_for: dict[str, Any] = {}
         self._first_output: Any = None
         self._fixed: dict[str, int] = {}
         self._initial_shape = first_shape(self, kwargs)
@@ -173,15 +174,6 @@ class Layer(WeightOwner):
         if self.keeps_shape and isinstance(args[0], torch.Tensor):
             return args[0].new_empty(args[0].shape)
         return run_on_meta(self, args, kwargs)
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments this layer was made with, as plain data in Keras's form."""
-        return config_of(self)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """A new, unbuilt layer from `get_config()`, nnkit's or Keras's."""
-        return cls(**readable(cls, config))
 
     # -- what a user reads ---------------------------------------------------------------------
 
@@ -352,6 +344,7 @@ class Layer(WeightOwner):
         wanted = positional(self.build)
         self.build(*(tensors[: len(wanted)] if len(wanted) > 1 else tensors[:1]))
         self.built = True
+        self._built_for = dict(zip(wanted, tensors, strict=False))
 
     def _fix_axis(self, shape: Any) -> None:
         if self.fixes is None or self.accepts is None:

@@ -8,9 +8,10 @@ writes other keys than nnkit's constructors take.
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Self
 
 from nnkit import activations, dtype_policies
+from nnkit.conventions import as_shape
 from nnkit.errors import ArgumentError
 from nnkit.serialization import (
     deserialize_keras_object,
@@ -18,7 +19,7 @@ from nnkit.serialization import (
     serialize_keras_object,
 )
 
-__all__ = ["config_of", "readable"]
+__all__ = ["Configured", "config_of", "readable"]
 
 _BASE = ("name", "trainable", "dtype", "activity_regularizer")
 _FIRST_SHAPE = {"input_shape", "input_dim", "input_length", "batch_input_shape", "batch_size"}
@@ -47,6 +48,8 @@ _UNWRITTEN: dict[str, set[str]] = {
     "GRU": {"use_cudnn"},
     "GroupedQueryAttention": {"flash_attention"},
     "InputLayer": {"shape", "batch_size", "input_tensor", "sparse", "ragged"},
+    "Model": {"inputs", "outputs"},
+    "Sequential": {"layers"},
     "LSTM": {"use_cudnn"},
     "MaxNumBoundingBoxes": {"fill_value"},
     "MultiHeadAttention": {"flash_attention"},
@@ -177,3 +180,35 @@ def _revived(name: str, value: Any) -> Any:
         return deserialize_keras_object({"module": "keras.layers", **value})
     known = "module" in value or str(value["class_name"]).startswith("__")
     return deserialize_keras_object(value) if known else value
+
+
+class Configured:
+    """The part of `Layer` that writes and reads configs."""
+
+    _built_for: dict[str, Any]
+    build: Any
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments this layer was made with, as plain data in Keras's form."""
+        return config_of(self)
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """The shapes this layer was built for, from which `build_from_config` builds another."""
+        shapes = self._built_for
+        if not shapes:
+            return None
+        if len(shapes) > 1:
+            return {"shapes_dict": shapes}
+        return {"input_shape": next(iter(shapes.values()))}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Make the weights for the shapes of `get_build_config()`, nnkit's or Keras's."""
+        shapes = [config["input_shape"]] if config.get("input_shape") else []
+        shapes = shapes or list((config.get("shapes_dict") or {}).values())
+        if shapes:
+            self.build(*map(as_shape, shapes))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A new, unbuilt layer from `get_config()`, nnkit's or Keras's."""
+        return cls(**readable(cls, config))

@@ -290,10 +290,13 @@ def located(config: Mapping[str, Any], name: str, more: Mapping[str, Any] | None
     if registered in supplied:
         return supplied[registered]
     if isinstance(module, str):
-        found = find_public(module, name)
-        if found is None and is_function and module == "builtins":
-            homes = (find_public(f"keras.{home}", name) for home in _FUNCTION_HOMES)
-            found = next((item for item in homes if item is not None), None)
+        homes = [module]
+        if is_function and module == "builtins":
+            homes += [f"keras.{home}" for home in _FUNCTION_HOMES]
+        elif module.startswith("keras."):
+            # Where Keras itself keeps a class, "keras.src.layers.core.dense", says where it shows.
+            homes += [f"keras.{word}" for word in module.split(".")[1:]] + ["keras.models"]
+        found = next((f for home in homes if (f := find_public(home, name)) is not None), None)
         if found is not None:
             return found
     for place in (supplied, more or {}):

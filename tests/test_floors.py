@@ -65,6 +65,7 @@ SIDEWAYS = {
     ("conventions", "weights"),
     ("layer", "conventions"),
     ("layer", "layer_config"),
+    ("layer_config", "conventions"),
     ("layer", "masks"),
     ("layer", "probing"),
     ("layer", "weights"),
@@ -90,6 +91,9 @@ LATE = {
     ("nnkit.wrappers", "nnkit.wrappers.estimators"),
     ("nnkit.saving.weights", "nnkit.saving.h5"),
     ("nnkit.saving.weights", "nnkit.saving.legacy_h5"),
+    ("nnkit.saving.archive", "nnkit.saving.h5"),
+    ("nnkit.saving.archive", "nnkit.saving.whole"),
+    ("nnkit.saving.weights", "nnkit.saving.whole"),
 }
 
 SLOW = ("torchvision", "h5py", "matplotlib", "sympy", "pandas", "torch._dynamo")

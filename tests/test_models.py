@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from nnkit.callbacks import ModelCheckpoint
-from nnkit.errors import ArgumentError, GraphError
+from nnkit.errors import GraphError
 from nnkit.layers import Add, BatchNormalization, Concatenate, Dense, Embedding, Input
 from nnkit.models import Model, Sequential
 
@@ -225,14 +224,6 @@ def test_functions_keep_a_plan_short() -> None:
     x = Input((3,))
     model = Model(x, torch.relu(Dense(3)(x)) + x)
     assert len(model._graph.steps) == 3
-
-
-def test_a_checkpoint_of_the_whole_model_is_refused_before_training() -> None:
-    model = Sequential([Input((2,)), Dense(1)])
-    model.compile("sgd", "mse")
-    checkpoint = ModelCheckpoint("best.keras")
-    with pytest.raises(ArgumentError, match=r"only its weights. Write .*save_weights_only=True"):
-        model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=[checkpoint])
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

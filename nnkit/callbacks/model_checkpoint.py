@@ -69,15 +69,6 @@ class ModelCheckpoint(Monitor):
             return method is not ModelCheckpoint.on_train_batch_end
         return super()._uses(hook)
 
-    def set_model(self, model: Any) -> None:
-        """Take the model; before it trains, see that it can be saved as asked."""
-        super().set_model(model)
-        if not self.save_weights_only and not hasattr(model, "save"):
-            raise ArgumentError(
-                f"ModelCheckpoint cannot save {getattr(model, 'name', model)!r} as a whole, only "
-                f"its weights. Write ModelCheckpoint('best.weights.h5', save_weights_only=True)."
-            )
-
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch
 

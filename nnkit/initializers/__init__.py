@@ -17,6 +17,7 @@ from nnkit.initializers.base import (
     REGISTRY,
     Initializer,
     call_initializer,
+    filled,
     left_empty,
     room_for,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "compute_fans",
     "constant",
     "deserialize",
+    "filled",
     "get",
     "glorot_normal",
     "glorot_uniform",

@@ -16,7 +16,8 @@ from nnkit.random import to_dtype
 from nnkit.registry import Registry
 
 __all__ = [
-    "REGISTRY", "Fill", "Initializer", "Shape", "call_initializer", "left_empty", "room_for",
+    "REGISTRY", "Fill", "Initializer", "Shape", "call_initializer", "filled", "left_empty",
+    "room_for",
 ]  # fmt: skip
 
 REGISTRY = Registry("initializer", "keras.initializers")
@@ -46,7 +47,7 @@ class Initializer:
         return type(self).from_config(self.get_config())
 
 
-_budgets: list[list[int]] = []
+_budgets: list[list[int] | None] = []
 
 
 @contextmanager
@@ -65,14 +66,24 @@ def left_empty(limit: int) -> Iterator[None]:
         _budgets.pop()
 
 
+@contextmanager
+def filled() -> Iterator[None]:
+    """Inside, also while a model is left empty, values are made: of state that no file holds."""
+    _budgets.append(None)
+    try:
+        yield
+    finally:
+        _budgets.pop()
+
+
 def room_for(shape: Shape, dtype: torch.dtype) -> bool:
     """Whether a weight is to be left empty; counts it.
 
     Raises: FileError when the weights come to more than `left_empty` allows.
     """
-    if not _budgets:
+    budget = _budgets[-1] if _budgets else None
+    if budget is None:
         return False
-    budget = _budgets[-1]
     budget[0] -= math.prod(shape) * dtype.itemsize
     if budget[0] < 0:
         raise FileError(

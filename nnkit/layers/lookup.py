@@ -312,6 +312,22 @@ class IndexLookup(DataLayer):
             "salt": self.salt,
         }
 
+    def learned_files(self) -> dict[str, bytes]:
+        """What was learned, as Keras keeps it in a model's file: the vocabulary, a token a line."""
+        if self._tokens is None or self.input_vocabulary is not None:
+            return {}
+        text = "\n".join(str(token) for token in self.get_vocabulary())
+        return {"vocabulary.txt": text.encode()}
+
+    def take_files(self, read: Any) -> None:
+        """Take what `learned_files` gave; `read` gives a file's contents, or None."""
+        content = None if self._given else read("vocabulary.txt")
+        if content is not None:
+            lines = content.decode("utf-8").rstrip("\n").split("\n")
+            tokens = lines if self.words else [int(line) for line in lines]
+            weights = [0.0] * len(tokens) if self.output_mode == "tf_idf" else None
+            self.set_vocabulary(tokens, weights)
+
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """A new layer from `get_config()`.

@@ -102,7 +102,7 @@ class Metric(OldResetStates):
             name: a word for listings.
         """
         # State made in inference mode could never be changed outside of it.
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad(), initializers.filled():
             start = initializers.call_initializer(
                 initializers.get("zeros" if initializer is None else initializer),
                 tuple(shape),

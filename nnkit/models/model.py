@@ -15,6 +15,7 @@ from nnkit.layer import Layer
 from nnkit.legacy import accept_old_calls
 from nnkit.masks import attach_mask
 from nnkit.models.legacy import OldMethods
+from nnkit.models.written import Written
 from nnkit.modes import join_mode
 from nnkit.naming import auto_name
 from nnkit.probing import placeholders
@@ -29,7 +30,7 @@ from nnkit.wrapper import as_layer
 __all__ = ["Model"]
 
 
-class Model(OldMethods, Trainer, Layer):
+class Model(OldMethods, Written, Trainer, Layer):
     """Layers with compile, fit, evaluate, predict and summary.
 
     Two ways to make one: `Model(inputs, outputs)` from symbolic tensors, or a subclass with its

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from torch import nn
 
+from nnkit.conventions import as_shape
+from nnkit.custom_objects import supplying
 from nnkit.errors import ArgumentError, GraphError, NotBuiltError
 from nnkit.graph import Graph
 from nnkit.layer import Layer
+from nnkit.layer_config import config_of, readable
 from nnkit.layers.input import InputLayer
+from nnkit.models.configs import layer_of
 from nnkit.models.model import Model, _bare
 from nnkit.modes import join_mode
 from nnkit.naming import auto_name
+from nnkit.serialization import serialize_keras_object
 from nnkit.symbolic import SymbolicTensor
 from nnkit.wrapper import as_layer
 
@@ -160,9 +166,45 @@ class Sequential(Model):
         self.__dict__.update(state)
         self._tip = None if self._graph is None else self._graph.outputs
 
+    _keras_class = None
+
+    def get_config(self) -> dict[str, Any]:
+        """The layers in order, with the Input."""
+        if not _takes_layers(type(self)):
+            return super().get_config()
+        entrance = [] if self._entrance is None else [self._entrance]
+        config = config_of(self)
+        config["layers"] = [serialize_keras_object(layer) for layer in [*entrance, *self._stack]]
+        if self._entrance is not None:
+            config["build_input_shape"] = self._entrance.batch_shape
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        """A new model from `get_config()`, nnkit's or Keras's."""
+        with supplying(custom_objects):
+            if "layers" not in config:
+                return cls(**readable(cls, config))
+            layers = [layer_of(entry) for entry in config["layers"]]
+            made = cls(layers, name=config.get("name"))
+            if config.get("trainable") is False:
+                made.trainable = False
+            shape = config.get("build_input_shape")
+            if made._entrance is None and shape:
+                made.build(as_shape(shape))
+            return made
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        shape = None if self._entrance is None else self._entrance.batch_shape
+        return None if shape is None else {"input_shape": shape}
+
     def _need_graph(self, what: str) -> Graph:
         self._finish()
         return super()._need_graph(what)
+
+
+def _takes_layers(kind: type[Sequential]) -> bool:
+    return list(inspect.signature(kind.__init__).parameters)[1:2] in (["layers"], ["args"])
 
 
 def _known_shape(layer: Layer) -> Any:

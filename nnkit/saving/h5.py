@@ -8,6 +8,7 @@ numbers. An object is written where Keras's walk meets it first.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,58 +30,82 @@ from nnkit.saving.weights import Place, Stored
 from nnkit.weights import Weight, WeightOwner
 from nnkit.wrapper import TorchModuleWrapper
 
-__all__ = ["children", "opened", "opened_by_name", "places", "places_by_name", "write"]
+__all__ = [
+    "children", "join", "opened", "opened_by_name", "places", "places_by_name", "walk", "write",
+]  # fmt: skip
 
 # Keras keeps these in the same file; they are no weights of the model.
 _OTHER_OBJECTS = {"optimizer", "seed_generator"}
 
 
-def write(model: Layer, path: Path) -> None:
-    """Write all weights of a model."""
+def write(model: Layer, path: Any, more: Iterable[tuple[str, Any, Any]] = ()) -> None:
+    """Write all weights of a model.
+
+    Args:
+        model: the model.
+        path: of the file, or an open one.
+        more: further objects: path in the file, a thing with a name, tensors with their layouts.
+    """
     with h5py.File(path, "w") as file:
-        for prefix, module, weights in _walk(model, "", set()):
-            group = file.create_group(_join(prefix, "vars"))
+        for prefix, module, weights in walk(model, "", set()):
+            group = file.create_group(join(prefix, "vars"))
             if isinstance(module, Layer):
                 group.attrs["name"] = module.name
             for key, weight in weights.items():
                 write_dataset(group, key, weight.layout.to_keras(weight.tensor))
+        for prefix, thing, values in more:
+            group = file.create_group(join(prefix, "vars"))
+            group.attrs["name"] = thing.name
+            for number, (tensor, layout) in enumerate(values):
+                write_dataset(group, str(number), layout.to_keras(tensor))
 
 
 def places(model: Layer) -> dict[str, Place]:
     """For each weight, its path in the file and what it is."""
     found = {}
-    for prefix, module, weights in _walk(model, "", set()):
+    for prefix, module, weights in walk(model, "", set()):
         name = module.name if isinstance(module, Layer) else prefix.rpartition("/")[2]
         for key, weight in weights.items():
             label = f"{weight.name} of {name!r}"
-            path = f"{_join(prefix, 'vars')}/{key}"
+            path = f"{join(prefix, 'vars')}/{key}"
             found[path] = Place(prefix, label, weight.tensor, weight.layout)
     return found
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Mapping[str, Stored]]:
+def opened(
+    path: Path, source: Any = None, optimizer: bool = False
+) -> Iterator[Mapping[str, Stored]]:
     """The weights in a file, by path; it stays open while they are read.
+
+    Args:
+        path: of the file, for messages too.
+        source: what to read instead of the file: an open binary file.
+        optimizer: whether what belongs to the optimizer is wanted, instead of the weights.
 
     Raises: FileError when the file is damaged, is something else, or reaches outside itself.
     """
-    with datasets(path) as (_, found):
-        yield _stored(path, found)
+    with datasets(path, source) as (_, found):
+        yield _stored(path, found, optimizer)
 
 
-def _stored(path: Path, found: Mapping[str, Any]) -> dict[str, Stored]:
+def _stored(path: Path, found: Mapping[str, Any], optimizer: bool = False) -> dict[str, Stored]:
     return {
-        key: Stored(tuple(item.shape or ()), partial(read_dataset, path, item))
+        key: Stored(tuple(item.shape or ()), partial(read_dataset, path, item), _size(item))
         for key, item in found.items()
-        if _OTHER_OBJECTS.isdisjoint(key.split("/")[:-1])
+        if _OTHER_OBJECTS.isdisjoint(key.split("/")[:-1]) is not optimizer
     }
+
+
+def _size(item: Any) -> int:
+    return math.prod(item.shape or ()) * int(item.dtype.itemsize)
 
 
 def places_by_name(model: Layer) -> dict[str, Place]:
     """As `places`, with the names of the layers at the top instead of their classes."""
     names = {
         prefix: module.name
-        for prefix, module, _ in _walk(model, "", set())
+        for prefix, module, _ in walk(model, "", set())
         if _TOP.fullmatch(prefix) and isinstance(module, Layer)
     }
     return {
@@ -115,7 +140,7 @@ def _renamed(key: str, names: Mapping[str, str]) -> str:
 _Visit = tuple[str, nn.Module, dict[str, Weight]]
 
 
-def _walk(module: nn.Module, prefix: str, seen: set[int]) -> Iterator[_Visit]:
+def walk(module: nn.Module, prefix: str, seen: set[int]) -> Iterator[_Visit]:
     """Each object once: its path in the file, itself, and its own weights by their keys."""
     module = _bare(module)
     if id(module) in seen:
@@ -134,13 +159,13 @@ def _walk(module: nn.Module, prefix: str, seen: set[int]) -> Iterator[_Visit]:
     if own and isinstance(module, Recurrent):
         # Keras's recurrent layers hold a cell, which holds the weights.
         yield prefix, module, {}
-        yield _join(prefix, "cell"), module, own
+        yield join(prefix, "cell"), module, own
     else:
         yield prefix, module, own
     for name, child in children(module):
-        path = _join(prefix, name)
+        path = join(prefix, name)
         if isinstance(child, nn.Module):
-            yield from _walk(child, path, seen)
+            yield from walk(child, path, seen)
         else:
             yield from _walk_list(child, path, seen)
 
@@ -150,10 +175,10 @@ def _walk_list(items: Iterable[nn.Module], prefix: str, seen: set[int]) -> Itera
     for item in items:
         inner = _items(item)
         name = "container" if inner is not None else _class_name(item)
-        path = _join(prefix, f"{name}_{used[name]}" if used[name] else name)
+        path = join(prefix, f"{name}_{used[name]}" if used[name] else name)
         used[name] += 1
         if inner is None:
-            yield from _walk(item, path, seen)
+            yield from walk(item, path, seen)
         else:
             yield from _walk_list(inner, path, seen)
 
@@ -199,5 +224,6 @@ def _class_name(module: nn.Module) -> str:
     return to_snake_case(name)
 
 
-def _join(prefix: str, name: str) -> str:
+def join(prefix: str, name: str) -> str:
+    """A path one step further."""
     return f"{prefix}/{name}" if prefix else name

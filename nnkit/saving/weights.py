@@ -23,7 +23,7 @@ from nnkit.layouts import SAME, Layout
 from nnkit.saving.atomic import replacing
 from nnkit.saving.checksum import checksum
 
-__all__ = ["Place", "Stored", "load_weights", "read_state", "save_weights"]
+__all__ = ["Place", "Stored", "compare", "fill", "load_weights", "read_state", "save_weights"]
 
 
 class Place(NamedTuple):
@@ -48,10 +48,15 @@ class Place(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """One value of a file: its shape, and how to read it."""
+    """One value of a file: its shape, how to read it, and its size in bytes."""
 
     shape: tuple[int, ...]
     read: Callable[[], Any]
+    size: int = 0
+
+
+def _nothing(model: Layer, path: Path) -> None:
+    """What most formats hold besides weights."""
 
 
 class _Format(NamedTuple):
@@ -61,6 +66,7 @@ class _Format(NamedTuple):
     places: Callable[[Layer], dict[str, Place]]
     opened: Callable[[Path], AbstractContextManager[Mapping[str, Stored]]]
     advice: str
+    also: Callable[[Layer, Path], None] = _nothing
 
 
 def save_weights(model: Layer, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
@@ -95,7 +101,8 @@ def load_weights(
 ) -> None:
     """Fill a model with the weights of a file that `save_weights`, Keras or torch has written.
 
-    Nothing is changed unless everything fits. The optimizer's state in Keras's files is left out.
+    Nothing is changed unless everything fits. The optimizer's state in a .weights.h5 is taken too
+    if the model is compiled with such an optimizer, and left out with a warning otherwise.
 
     Args:
         model: a model or layer that has been built.
@@ -117,7 +124,7 @@ def load_weights(
     with form.opened(path) as found:
         if by_name:
             places, found = _common_layers(path, places, found)
-        report, misfits = _compare(places, found)
+        report, misfits = compare(places, found)
         problem = f"{str(path)!r} does not fit {model.label}:\n{report}\n"
         if misfits and not skip_mismatch:
             raise FileError(
@@ -129,10 +136,12 @@ def load_weights(
         }
     if misfits:
         warnings.warn(f"{problem}All other layers were loaded.", stacklevel=3)
-    _fill(model, places, values)
+    fill(model, places, values)
+    form.also(model, path)
 
 
-def _fill(model: Layer, places: Mapping[str, Place], values: Mapping[str, Any]) -> None:
+def fill(model: Layer, places: Mapping[str, Place], values: Mapping[str, Any]) -> None:
+    """Copy values into the places of the same keys."""
     other = {}
     with torch.no_grad():
         for key, value in values.items():
@@ -145,7 +154,7 @@ def _fill(model: Layer, places: Mapping[str, Place], values: Mapping[str, Any]) 
         model.load_state_dict(other, strict=False)
 
 
-def _compare(places: Mapping[str, Place], found: Mapping[str, Stored]) -> tuple[str, set[str]]:
+def compare(places: Mapping[str, Place], found: Mapping[str, Stored]) -> tuple[str, set[str]]:
     """What does not fit, in words, and the groups it concerns."""
     missing, extra, other, groups = [], [], [], set()
     for key, place in places.items():
@@ -318,7 +327,9 @@ def _h5(path: Path, reading: bool, by_name: bool) -> _Format:
     places, opened = module.places, module.opened
     if by_name:
         places, opened = module.places_by_name, module.opened_by_name
-    return _Format(module.write, places, opened, "Load a file saved from the same layers.")
+    whole: Any = importlib.import_module("nnkit.saving.whole")
+    write, also = (old.write, _nothing) if module is old else (whole.write, whole.load_optimizer)
+    return _Format(write, places, opened, "Load a file saved from the same layers.", also)
 
 
 _STATE_ADVICE = (

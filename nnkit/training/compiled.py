@@ -18,6 +18,7 @@ from nnkit.errors import ArgumentError, NotCompiledError
 from nnkit.metrics import Mean, Metric
 from nnkit.optimizers import LossScaleOptimizer, Optimizer
 from nnkit.optimizers.checks import check_count
+from nnkit.serialization import deserialize_keras_object, serialize_keras_object
 from nnkit.training import step
 from nnkit.training.jit import Jit
 from nnkit.training.objective import Metrics, Objective
@@ -59,6 +60,7 @@ class Compiled:
         self._own_compute_metrics = kind.compute_metrics is not Compiled.compute_metrics
         self._labels_to_check: list[Any] = []
         self._watch: Any = None
+        self._compile_config: dict[str, Any] | None = None
 
     # -- compile -------------------------------------------------------------------------------
 
@@ -115,8 +117,46 @@ class Compiled:
         if self.built:
             self._known_trainable = set(map(id, self.trainable_weights))  # type: ignore[attr-defined]
         self.compiled = True
+        self._compile_config = {
+            "optimizer": self.optimizer,
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile is True,
+        }
         self._ready = self._checked = self._loss_seen = False
         self._loss_tracker.reset_state()
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """The arguments of `compile` as plain data; None when it was not called."""
+        config = self._compile_config
+        if config is None or not self.compiled:
+            return None
+        if not isinstance(config["optimizer"], Optimizer):
+            warnings.warn(
+                "An optimizer of torch cannot be written into a config, so the model will have to "
+                "be compiled again after loading. Use nnkit.optimizers to have it restored.",
+                stacklevel=2,
+            )
+            return None
+        return {key: serialize_keras_object(value) for key, value in config.items()}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as `get_compile_config()` says, nnkit's or Keras's."""
+        owner = next(kind for kind in type(self).__mro__ if "compile" in vars(kind))
+        if not owner.__module__.startswith("nnkit."):
+            warnings.warn(
+                f"{type(self).__name__} has a compile() of its own, so it was not called on "
+                f"loading. Call it yourself, or write compile_from_config(self, config).",
+                stacklevel=2,
+            )
+            return
+        self.compile(**deserialize_keras_object(config))
+        if self.built:
+            self._collect_parameters()
 
     def _scale_loss(self) -> None:
         if isinstance(self.optimizer, Optimizer):

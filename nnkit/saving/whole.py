@@ -1,0 +1,140 @@
+"""What a model's file holds besides how it is made: its weights, and the state of all else.
+
+The optimizer's variables lie in "optimizer/vars" under their numbers. A vocabulary that a layer has
+learned is a file of its own, in a folder with the layer's path.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+
+from nnkit.errors import FileError
+from nnkit.layer import Layer
+from nnkit.layouts import SAME, Layout
+from nnkit.optimizers import Optimizer
+from nnkit.saving.h5 import join, opened, places, walk
+from nnkit.saving.h5 import write as write_h5
+from nnkit.saving.weights import Stored, compare
+from nnkit.saving.weights import fill as fill_places
+
+__all__ = ["assets", "fill", "load_optimizer", "take_assets", "write"]
+
+
+def write(model: Layer, path: Any, optimizer: bool = True) -> None:
+    """Write the weights of a model and, if wanted, its optimizer's state, to a path or open file."""
+    write_h5(model, path, _optimizers(model) if optimizer else ())
+
+
+def fill(model: Layer, found: Mapping[str, Stored]) -> None:
+    """Give a model that was just made its weights.
+
+    Raises: FileError that lists all that does not fit.
+    """
+    wanted = places(model)
+    report, misfits = compare(wanted, found)
+    if misfits:
+        raise FileError(f"its weights do not fit {model.label}:\n{report}")
+    fill_places(model, wanted, {key: found[key].read() for key in wanted})
+
+
+_Slots = list[tuple[torch.Tensor, Layout]]
+
+
+def _optimizers(model: Any) -> Iterator[tuple[str, Any, _Slots]]:
+    """The model's optimizer, and one inside it: path, itself, its variables in Keras's order."""
+    optimizer, prefix = getattr(model, "optimizer", None), "optimizer"
+    layouts = {id(weight.tensor): weight.layout for weight in model.collect()}
+    while isinstance(optimizer, Optimizer) and optimizer.built:
+        inner = getattr(optimizer, "inner_optimizer", None)
+        yield prefix, optimizer, _slots(optimizer, layouts, inner)
+        optimizer, prefix = inner, f"{prefix}/inner_optimizer"
+
+
+def _slots(optimizer: Any, layouts: Mapping[int, Layout], inner: Any) -> _Slots:
+    if inner is not None:  # a LossScaleOptimizer has no state for each parameter
+        return [(optimizer.step_counter, SAME), (optimizer.dynamic_scale, SAME)]
+    known = {
+        id(state): layouts.get(id(param), SAME)
+        for param, states in optimizer.state.items()
+        for state in states.values()
+        if state.shape == param.shape
+    }
+    numbers = 1 if optimizer.schedule is not None else 2
+    slots = [(tensor, known.get(id(tensor), SAME)) for tensor in optimizer.variables]
+    first = slots[0][0].to(torch.int32)
+    return [(first, SAME), *[(t.float(), lay) for t, lay in slots[1:numbers]], *slots[numbers:]]
+
+
+def load_optimizer(model: Any, path: Any, source: Any = None) -> None:
+    """Take the optimizer's state from a file, where the model has such an optimizer.
+
+    Like Keras, this only warns where the state is of another one.
+    """
+    if not isinstance(getattr(model, "optimizer", None), Optimizer):
+        return
+    with opened(path, source, optimizer=True) as found:
+        if not any(key.startswith("optimizer/") for key in found):
+            return
+        if not model.optimizer.built:
+            model._collect_parameters()
+        for prefix, optimizer, slots in _optimizers(model):
+            _take_slots(prefix, optimizer, slots, found)
+
+
+def _take_slots(prefix: str, optimizer: Any, slots: _Slots, found: Mapping[str, Stored]) -> None:
+    keys = [key for key in found if key.rpartition("/")[0] == f"{prefix}/vars"]
+    shapes = [tuple(layout.to_keras(tensor).shape) for tensor, layout in slots]
+    wanted = [f"{prefix}/vars/{number}" for number in range(len(slots))]
+    fits = len(keys) == len(wanted) and all(
+        key in found and found[key].shape == shape
+        for key, shape in zip(wanted, shapes, strict=True)
+    )
+    if not fits:
+        warnings.warn(
+            f"The optimizer {optimizer.name!r} starts anew: the file has {len(keys)} variables for "
+            f"it, which are not the {len(slots)} that it has. Compile with the same optimizer.",
+            stacklevel=5,
+        )
+        return
+    values = [found[key].read() for key in wanted]
+    with torch.no_grad():
+        for (tensor, layout), value in zip(slots, values, strict=True):
+            tensor.copy_(layout.as_torch(value))
+    if not hasattr(optimizer, "inner_optimizer"):
+        # These are numbers of the optimizer, of which the slots are copies.
+        group = optimizer.param_groups[0]
+        group["iterations"] = int(values[0])
+        if "u_product" in group:
+            group["u_product"] = float(values[-1])
+        if optimizer.schedule is None:
+            optimizer.learning_rate = float(values[1])
+
+
+def assets(model: Layer) -> dict[str, bytes]:
+    """The files of layers that learned a vocabulary, by their paths."""
+    return {
+        join(prefix, name): content
+        for prefix, module, _ in walk(model, "", set())
+        for name, content in _learned(module).items()
+    }
+
+
+def _learned(module: Any) -> dict[str, bytes]:
+    return dict(module.learned_files()) if hasattr(module, "learned_files") else {}
+
+
+def take_assets(model: Layer, read: Callable[[str], bytes | None]) -> None:
+    """Give layers the vocabulary that a file has for them.
+
+    Args:
+        model: the model.
+        read: gives a file's contents for its path, or None.
+    """
+    for prefix, module, _ in walk(model, "", set()):
+        layer: Any = module
+        if hasattr(layer, "take_files"):
+            layer.take_files(lambda name, prefix=prefix: read(join(prefix, name)))

@@ -1,0 +1,191 @@
+"""Whole models in .keras files: custom objects, what is refused, and what a failure leaves."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import nnkit
+from nnkit import Input, Model, Sequential
+from nnkit.errors import ArgumentError, ConfigError, FileError
+from nnkit.layers import Concatenate, Dense, IntegerLookup, Lambda, Layer
+from nnkit.models import clone_model, load_model, model_from_json
+
+X = torch.linspace(-1, 1, 12).reshape(3, 4)
+
+
+class Scale(Layer):
+    def __init__(self, factor: float = 2.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs * self.factor
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor": self.factor}
+
+
+class Own(Model):
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.dense = Dense(units)
+        self.tracker = nnkit.metrics.Mean(name="seen")
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.dense(inputs)
+
+
+def simple() -> Sequential:
+    return Sequential([Input((4,)), Dense(3, "relu"), Dense(2)])
+
+
+def test_custom_layer_and_registered_name(tmp_path: Path) -> None:
+    model = Sequential([Input((4,)), Scale(3.0), Dense(2)])
+    path = tmp_path / "model.keras"
+    model.save(path)
+    with pytest.raises(FileError, match=r"no class 'Scale' here.*custom_objects=\{'Scale'"):
+        load_model(path)
+    again = load_model(path, custom_objects={"Scale": Scale})
+    assert again.layers[0].factor == 3.0
+    torch.testing.assert_close(again(X), model(X))
+    with nnkit.saving.custom_object_scope({"Scale": Scale}):
+        torch.testing.assert_close(load_model(path)(X), model(X))
+    nnkit.saving.register_keras_serializable("mine")(Scale)
+    try:
+        model.save(path)
+        torch.testing.assert_close(load_model(path)(X), model(X))
+        assert nnkit.saving.get_registered_name(Scale) == "mine>Scale"
+    finally:
+        nnkit.saving.get_custom_objects().clear()
+        nnkit.custom_objects._registered_names.clear()
+
+
+def test_subclass_is_built_and_its_metrics_start_at_zero(tmp_path: Path) -> None:
+    model = Own(2)
+    model.compile("adam", "mse")
+    model.fit(X, np.ones((3, 2)), verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = load_model(tmp_path / "model.keras", {"Own": Own})
+    torch.testing.assert_close(again(X), model(X))
+    assert float(again.tracker.result()) == 0.0
+    assert again.optimizer.iterations == 1
+    assert not load_model(tmp_path / "model.keras", {"Own": Own}, compile=False).compiled
+
+
+def test_lambda_and_module_are_supplied_by_the_caller(tmp_path: Path) -> None:
+    linear = nn.Linear(4, 2)
+    x = Input((4,))
+    y = Lambda(lambda t: t + 1, name="plus")(x)
+    model = Model(x, nnkit.layers.TorchModuleWrapper(linear, name="linear")(y))
+    path = tmp_path / "model.keras"
+    model.save(path)
+    with pytest.raises(FileError, match="'plus'"):
+        load_model(path)
+    with pytest.raises(FileError, match=r"Supply it: custom_objects=\{'linear': module\}"):
+        load_model(path, {"plus": lambda t: t + 1}, safe_mode=False)
+    supplied = {"plus": lambda t: t + 1, "linear": lambda: nn.Linear(4, 2)}
+    torch.testing.assert_close(load_model(path, supplied)(X), model(X))
+
+
+def test_what_keras_has_no_name_for(tmp_path: Path) -> None:
+    x = Input((4,))
+    model = Model(x, torch.fft.rfft(x).real)
+    with pytest.raises(ConfigError, match=r"The step 'fft_rfft.*' calls 'fft_rfft'"):
+        model.save(tmp_path / "model.keras")
+    assert not list(tmp_path.iterdir())
+
+
+def test_learned_vocabulary_is_an_asset(tmp_path: Path) -> None:
+    lookup = IntegerLookup()
+    lookup.adapt([7, 7, 5])
+    model = Sequential([Input((2,), dtype="int64"), lookup])
+    path = tmp_path / "model.keras"
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        [name] = [name for name in archive.namelist() if name.startswith("assets")]
+        assert (name, archive.read(name)) == (
+            "assets/layers/integer_lookup/vocabulary.txt", b"-1\n7\n5",
+        )  # fmt: skip
+    assert load_model(path)(torch.tensor([[5, 9]])).tolist() == [[2, 0]]
+
+
+def test_equal_models_give_equal_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
+    model = simple()
+    model.save(tmp_path / "a.keras")
+    model.save(tmp_path / "b.keras")
+    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        model.save(tmp_path / "a.keras", overwrite=False)
+
+
+def rewritten(path: Path, **members: Any) -> Path:
+    """A copy of an archive with other members in place of some."""
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    contents |= {name.replace("__", "."): value for name, value in members.items()}
+    other = path.with_name("other.keras")
+    with zipfile.ZipFile(other, "w") as archive:
+        for name, content in contents.items():
+            if content is not None:
+                archive.writestr(name, content)
+    return other
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    simple().save(path)
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    with pytest.raises(FileError, match="reaches out of the archive"):
+        load_model(rewritten(path, **{"../evil__txt": b""}))
+    with pytest.raises(FileError, match=r"holds config.json and model.weights.h5"):
+        load_model(rewritten(path, config__json=None))
+    evil = {"module": "os", "class_name": "system", "config": {}, "registered_name": "system"}
+    with pytest.raises(FileError, match="no class 'system' here"):
+        load_model(rewritten(path, config__json=json.dumps(evil)))
+    config["config"]["layers"][1]["config"]["units"] = 10**12
+    with pytest.raises(FileError, match="more than there are in the file"):
+        load_model(rewritten(path, config__json=json.dumps(config)))
+    config["config"]["layers"][1]["config"]["units"] = 4
+    with pytest.raises(FileError, match=r"do not fit Sequential(.|\n)*of another shape \(3\)"):
+        load_model(rewritten(path, config__json=json.dumps(config)))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(FileError, match="it is damaged or no such file"):
+        load_model(path)
+    with pytest.raises(FileNotFoundError):
+        load_model(tmp_path / "none.keras")
+    with pytest.raises(ArgumentError, match="must end in"):
+        load_model(tmp_path / "model.zip")
+
+
+def test_json_and_clone() -> None:
+    model = simple()
+    again = model_from_json(model.to_json(indent=2))
+    assert again.to_json() == model.to_json()
+    x = Input((4,), name="other")
+    twin = clone_model(Model(x, Concatenate()([Dense(2)(x), x])), input_tensors=Input((4,)))
+    assert twin.output_shape == (None, 6)
+    doubled = clone_model(
+        model, clone_function=lambda layer: Dense(2 * layer.units, name=layer.name)
+    )
+    assert doubled.output_shape == (None, 4)
+    with pytest.raises(ArgumentError, match="The text is no JSON of a model"):
+        model_from_json("{")
+
+
+def test_checkpoint_of_whole_models(tmp_path: Path) -> None:
+    model = simple()
+    model.compile("sgd", "mse")
+    checkpoint = nnkit.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
+    model.fit(X, np.ones((3, 2)), epochs=2, verbose=0, callbacks=[checkpoint])
+    torch.testing.assert_close(load_model(tmp_path / "2.keras")(X), model(X))
