@@ -127,6 +127,8 @@ def _naming(path: Path) -> Iterator[None]:
     except Warning:
         raise  # made an error by the caller's filters
     except FileError as error:
+        if str(path) in str(error):
+            raise
         raise FileError(f"{str(path)!r}: {error}") from error
     except NnkitError as error:
         raise FileError(f"{str(path)!r} cannot be loaded: {error}") from error

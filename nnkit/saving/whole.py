@@ -25,7 +25,7 @@ __all__ = ["assets", "fill", "load_optimizer", "take_assets", "write"]
 
 
 def write(model: Layer, path: Any, optimizer: bool = True) -> None:
-    """Write the weights of a model and, if wanted, its optimizer's state, to a path or open file."""
+    """Write a model's weights and, if wanted, its optimizer's state, to a path or open file."""
     write_h5(model, path, _optimizers(model) if optimizer else ())
 
 
