@@ -21,36 +21,51 @@ _BLOCK = re.compile(
     r"^(block(?:35|17|8)_\d+|conv_[dp]w_\d+|"
     r".*?(?:block_?\d+[a-z]?|expanded_conv_\d+|layer\d+\.\d+|denselayer\d+))"
 )
+# How a block ends that has no name before: mixed7, mixed_6a, block17_3_mixed.
+_END = re.compile(r"(mixed_?\d+[a-z]?|block\d+_\d+)(?:_mixed)?")
 
 
 def blocks(model: Model) -> dict[str, list[Layer]]:
     """The blocks of a network in order: layers that stand together and share the start of a name.
 
-    A layer of another name is a block of its own; layers without weights, and those whose names
-    are only counted, belong to the block before them.
+    A layer of another name is a block of its own, together with what follows it and has no weights
+    or only normalizes. Where networks name the end of a block, as InceptionV3 does with "mixed7",
+    that is the block's name.
 
     Example: `list(blocks(VGG16(include_top=False)))` gives `["block1", ..., "block5"]`.
     """
+    layers = model.layers
+    named: list[str | None] = [
+        found[1] if (found := _BLOCK.match(x.name)) else None for x in layers
+    ]
+    begin = 0
+    for at, layer in enumerate(layers):
+        if end := _END.fullmatch(layer.name):
+            named[begin : at + 1] = [name or end[1] for name in named[begin : at + 1]]
+            begin = at + 1
+    counted = any(named)
     found: dict[str, list[Layer]] = {}
     last = ""
-    known = any(_BLOCK.match(layer.name) for layer in model.layers)
-    for layer in model.layers:
-        named = _BLOCK.match(layer.name)
-        name = named[1].replace("conv_dw", "conv_pw") if named else layer.name
-        if not named and last and (not layer.count_params() or (_is_counted(layer) and known)):
-            name = last
-        if not found and not named and not layer.count_params():
-            continue  # inputs, rescaling and padding before the first block
-        last = name
-        found.setdefault(name, []).append(layer)
+    for layer, name in zip(layers, named, strict=True):
+        if name is None:
+            joins = _only_follows(layer) or (counted and _is_counted(layer))
+            if joins and not last:
+                continue  # inputs, rescaling and padding before the first block
+            name = last if joins else layer.name
+        last = name.replace("conv_dw", "conv_pw")
+        found.setdefault(last, []).append(layer)
     return found
+
+
+def _only_follows(layer: Layer) -> bool:
+    """Whether a layer belongs to what comes before it."""
+    module = getattr(layer, "module", layer)
+    return not layer.count_params() or isinstance(module, (BatchNormalization, _BatchNorm))
 
 
 def _is_counted(layer: Layer) -> bool:
     """Whether the name was made from the class: "conv2d_3"."""
-    return layer.name.rstrip("0123456789_") == to_snake_case(type(layer).__name__).rstrip(
-        "0123456789_"
-    )
+    return re.fullmatch(to_snake_case(type(layer).__name__) + r"(_\d+)?", layer.name) is not None
 
 
 def freeze(model: Layer) -> Layer:

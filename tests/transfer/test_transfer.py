@@ -83,9 +83,13 @@ def test_blocks_of_a_network() -> None:
         networks = {
             "VGG16": (["block1", "block2", "block3", "block4", "block5"], {}),
             "MobileNet": (["conv_pw_11", "conv_pw_12", "conv_pw_13"], {}),
-            "MobileNetV2": (["block_15", "block_16", "Conv_1", "Conv_1_bn"], {}),
+            "MobileNetV2": (["block_15", "block_16", "Conv_1"], {}),
             "ResNet50": (["conv5_block1", "conv5_block2", "conv5_block3"], {}),
-            "EfficientNetB0": (["block6d", "block7a", "top_conv", "top_bn"], {}),
+            "EfficientNetB0": (["block6d", "block7a", "top_conv"], {}),
+            "InceptionV3": (["mixed9", "mixed10"], {}),
+            "InceptionResNetV2": (["block8_9", "block8_10", "conv_7b"], {}),
+            "DenseNet121": (["conv5_block15", "conv5_block16"], {}),
+            "ConvNeXtTiny": (["convnext_tiny_stage_3_block_2"], {"pooling": None}),
             "Xception": (["block13", "block14"], {}),
         }
         for name, (last, options) in networks.items():
