@@ -35,9 +35,8 @@ def blocks(model: Model) -> dict[str, list[Layer]]:
     Example: `list(blocks(VGG16(include_top=False)))` gives `["block1", ..., "block5"]`.
     """
     layers = model.layers
-    named: list[str | None] = [
-        found[1] if (found := _BLOCK.match(x.name)) else None for x in layers
-    ]
+    matches = [_BLOCK.match(layer.name) for layer in layers]
+    named = [match[1] if match else None for match in matches]
     begin = 0
     for at, layer in enumerate(layers):
         if end := _END.fullmatch(layer.name):
