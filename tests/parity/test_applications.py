@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -130,6 +131,44 @@ def test_files_go_both_ways(name: str, tmp_path: Path) -> None:
     fresh, _ = pair(name, **arguments)
     fresh.load_weights(tmp_path / "ours.weights.h5")
     equal_outputs(fresh, loaded, size)
+
+
+def as_older_keras_wrote_it(model: Any, path: Path) -> None:
+    """The layout of the files that keras.applications downloads."""
+    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+
+    with h5py.File(path, "w") as file:
+        save_weights_to_hdf5_group(file, model)
+
+
+@pytest.mark.parametrize(
+    "name", ["MobileNetV2", *(pytest.param(n, marks=pytest.mark.slow) for n in FILED)]
+)
+@pytest.mark.filterwarnings("ignore:Model .* has weights for")
+def test_the_layout_of_the_downloaded_files(name: str, tmp_path: Path) -> None:
+    size = 80 if name == "InceptionV3" else 64
+    options = {"include_top": False, "input_shape": (size, size, 3), "pooling": "avg"}
+    theirs, _ = pair(name, **options)
+    scramble(theirs)
+    as_older_keras_wrote_it(theirs, tmp_path / "theirs.h5")
+    # Counted names go on here, and in the files too they are others: the order decides.
+    ours = getattr(applications, name)(weights=tmp_path / "theirs.h5", **options)
+    equal_outputs(theirs, ours, size)
+
+
+def test_imagenets_file_is_fetched_checked_and_loaded(tmp_path: Path, monkeypatch: Any) -> None:
+    theirs, _ = pair("VGG16", include_top=False, input_shape=(32, 32, 3))
+    cache = tmp_path / "models"
+    cache.mkdir()
+    name = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    as_older_keras_wrote_it(theirs, cache / name)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("nnkit.applications.pretrained.matches_hash", lambda *_: True)
+    ours = applications.VGG16(include_top=False, input_shape=(32, 32, 3))
+    assert ours.preprocessing == "caffe"
+    images = applications.vgg16.preprocess_input(np.full((1, 32, 32, 3), 99.0, dtype="float32"))
+    expected = theirs(torch.tensor(images)).detach()
+    np.testing.assert_allclose(ours.predict(images, verbose=0), expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(

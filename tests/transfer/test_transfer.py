@@ -161,11 +161,11 @@ def test_features_from_inside() -> None:
 def test_features_of_a_sequential() -> None:
     x, _ = pictures(2)
     model = nnkit.Sequential([nnkit.Input((16, 16, 3)), layers.Conv2D(2, 3, name="first"),
-                              layers.Flatten(), layers.Dense(1)])  # fmt: skip
+                              layers.Flatten(), layers.Dense(1, name="score")])  # fmt: skip
     part = transfer.feature_extractor(model, "first")
     expected = model.get_layer("first")(torch.as_tensor(x)).detach()
     np.testing.assert_allclose(part.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6)
-    assert transfer.unfreeze(model, "dense") == ["dense"]
+    assert transfer.unfreeze(model, "score") == ["score"]
 
 
 def test_features_from_a_model_inside_and_from_torchvision() -> None:
