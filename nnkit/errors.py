@@ -109,7 +109,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ArgumentError
 
 def warn_user(message: str) -> None:
     """Warn, pointing at the line outside of nnkit that led here."""
-    package = os.path.dirname(os.path.abspath(__file__))
+    package = os.path.dirname(os.path.abspath(__file__)) + os.sep
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         frame, level = frame.f_back, level + 1
