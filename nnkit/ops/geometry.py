@@ -122,6 +122,9 @@ _PADDING = {
 
 def _warped(x: Tensor, rows: Tensor, columns: Tensor, order: int, fill: tuple[str, Any]) -> Tensor:
     """A batch of images with each pixel taken from a place of its own, by torch's kernel."""
+    if order and not x.is_floating_point():  # where the kernel's rounding errors would show
+        number = torch.arange(x.shape[0], device=x.device).reshape(-1, 1, 1)
+        return _look_up(x, (number,), (rows, columns), order, fill)
     mode, value = fill
     kind, wide = x.dtype, torch.float64 if x.dtype in _WIDE else torch.float32
     images = x.to(wide).movedim(-1, 1)
@@ -145,8 +148,7 @@ def _warped(x: Tensor, rows: Tensor, columns: Tensor, order: int, fill: tuple[st
         _PADDING[mode],
         align_corners=mode == "mirror",
     )
-    sampled = (sampled + value if shifted else sampled).movedim(1, -1)
-    return (sampled if kind.is_floating_point else sampled.round()).to(kind)
+    return (sampled + value if shifted else sampled).movedim(1, -1).to(kind)
 
 
 @recorded
@@ -193,13 +195,10 @@ def _places(x: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         torch.arange(n, dtype=numbers.dtype, device=x.device).reshape(shape)
         for n, shape in zip(x.shape[1:3], ((1, -1, 1), (1, 1, -1)), strict=True)
     )
-    # Small sums first: one for each pixel is left.
+    # In the order in which Keras adds: halves, where "nearest" turns, come out as there.
+    numbers = numbers[:, :, None, None]
     parts = [
-        numbers[:, at, None, None] * across
-        + (
-            numbers[:, at + 1, None, None] * down
-            + (numbers[:, at + 2, None, None] if at < 6 else 1)
-        )
+        numbers[:, at] * across + numbers[:, at + 1] * down + (numbers[:, at + 2] if at < 6 else 1)
         for at in range(0, numbers.shape[1], 3)
     ]
     columns, rows, *depth = parts
@@ -283,8 +282,9 @@ def homography(start: Tensor, end: Tensor) -> Tensor:
     across = torch.cat([spot, empty, -start[..., :1] * end], -1)
     down = torch.cat([empty, spot, -start[..., 1:] * end], -1)
     known = torch.cat([start[..., 0], start[..., 1]], 1)
-    # Unlike `solve` this does not wait for the device to say whether there is a solution.
-    return torch.linalg.solve_ex(torch.cat([across, down], 1), known).result
+    system = torch.cat([across, down], 1)
+    # An accelerator would have to be waited for to say whether there is a solution.
+    return torch.linalg.solve_ex(system, known, check_errors=system.device.type == "cpu").result
 
 
 @recorded

@@ -326,3 +326,20 @@ def test_boxes(name: str, arguments: dict[str, Any], form: str) -> None:
     same(found["boxes"], expected["boxes"])
     if name != "RandomFlip":  # where Keras compares fractions with pixels
         assert found["labels"].tolist() == expected["labels"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [*MOVING[::8], *MOVING[33:], *COLOURS, *MIXING, ("RandomGrayscale", {}), ("RandAugment", {}),
+     ("AugMix", {}), ("RandomElasticTransform", {}), ("RandomColorJitter", {"hue_factor": 0.1}),
+     ("MaxNumBoundingBoxes", {"max_number": 3})],
+)  # fmt: skip
+def test_configs_go_both_ways(name: str, arguments: dict[str, Any]) -> None:
+    theirs, ours = pair(name, arguments)
+    again = type(ours).from_config(theirs.get_config())
+    for attribute in ("factor", "scale", "sigma", "x_factor", "height_factor", "value_range"):
+        assert getattr(again, attribute, None) == getattr(ours, attribute, None)
+    if name != "RandomShear":  # whose own configs Keras refuses
+        back = type(theirs).from_config(ours.get_config())
+        assert getattr(back, "factor", None) == getattr(theirs, "factor", None)
+        assert set(theirs.get_config()) <= {*ours.get_config(), "data_format"}

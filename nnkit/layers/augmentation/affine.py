@@ -242,8 +242,13 @@ class RandomShear(WarpLayer):
         super().__init__(
             fill_mode, interpolation, fill_value, seed=seed, data_format=data_format, **kwargs
         )
-        self.x_factor = as_factor(self.label, "x_factor", x_factor, (0, 1), -1)
-        self.y_factor = as_factor(self.label, "y_factor", y_factor, (0, 1), -1)
+        self.x_factor = self._range("x_factor", x_factor)
+        self.y_factor = self._range("y_factor", y_factor)
+
+    def _range(self, argument: str, factor: Any) -> tuple[float, float]:
+        # Keras writes (-0.2, 0.2) into files for 0.2.
+        pair = isinstance(factor, (tuple, list))
+        return as_factor(self.label, argument, factor, (-1 if pair else 0, 1), -1)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         if not training:
