@@ -5,53 +5,64 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+from torch import Tensor
 
-from nnkit.convert import in_range
 from nnkit.errors import ArgumentError
-from nnkit.layers.images import ImageLayer
-from nnkit.probing import like
+from nnkit.layers.augmentation.base import BaseImagePreprocessingLayer, images_of
+from nnkit.layers.augmentation.boxes import clip_to_image_size, convert_format
+from nnkit.ops.resizing import resize
 from nnkit.shapes import one_of, positive
 
 __all__ = ["CenterCrop", "Resizing"]
 
-_MODES = {"bilinear": "bilinear", "nearest": "nearest-exact", "bicubic": "bicubic"}
+_KINDS = ("bilinear", "nearest", "bicubic")
 
 
-class _Sized(ImageLayer):
-    """Base of the layers that give images a new size."""
+class _Sized(BaseImagePreprocessingLayer):
+    """Base of the layers that give images a new size, in training and inference."""
+
+    starts_in_training = False
+    _USE_BASE_FACTOR = False
 
     def __init__(self, height: int, width: int, data_format: str | None, **kwargs: Any) -> None:
-        super().__init__(data_format, **kwargs)
+        super().__init__(data_format=data_format, **kwargs)
         self.height = positive(self.label, "height", height)
         self.width = positive(self.label, "width", width)
 
-    def new_shape(self, shape: Any) -> tuple[int, ...]:
-        """The output shape for an input shape."""
+    def output_shape_of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return self.sized(shape, (self.height, self.width))
 
+    def size_before(self, transformation: Any) -> tuple[int, int]:
+        """Height and width of the images that a transformation was made for."""
+        raise NotImplementedError
 
-def _middle(height: int, width: int, target: tuple[int, int]) -> tuple[slice, slice]:
-    """The largest part in the middle of an image that has the target's proportions."""
-    tall = max(min(height, int(width * target[0] / target[1])), 1)
-    wide = max(min(width, int(height * target[1] / target[0])), 1)
-    top, left = (height - tall) // 2, (width - wide) // 2
-    return slice(top, top + tall), slice(left, left + wide)
+    def box_map(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """Factors across and down for the corners of boxes, and what is added to them then."""
+        raise NotImplementedError
 
+    def transform_labels(
+        self, labels: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
+        return labels
 
-def _resize(
-    images: torch.Tensor, size: tuple[int, int], mode: str, antialias: bool = False
-) -> torch.Tensor:
-    batch = images if images.ndim == 4 else images[None]
-    smooth = mode != "nearest"
-    resized = F.interpolate(
-        batch,
-        size,
-        mode=_MODES[mode],
-        align_corners=False if smooth else None,
-        antialias=antialias and smooth,
-    )
-    return resized if images.ndim == 4 else resized[0]
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
+        return self._transform_images(segmentation_masks, transformation, "nearest")
+
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
+        form, (height, width) = self.bounding_box_format or "xyxy", self.size_before(transformation)
+        corners = convert_format(bounding_boxes, form, "xyxy", height, width)
+        boxes = corners["boxes"]
+        numbers = boxes.new_tensor(self.box_map(height, width))
+        moved = boxes * numbers[:2].repeat(2) + numbers[2:].repeat(2)
+        changed = clip_to_image_size({**corners, "boxes": moved}, self.height, self.width)
+        # Boxes of zeros, or of -1, fill up images that have fewer.
+        filling = ((boxes == 0) | (boxes == -1)).all(-1, keepdim=True)
+        changed["boxes"] = torch.where(filling, 0.0, changed["boxes"])
+        return convert_format(changed, "xyxy", form, self.height, self.width)
 
 
 class Resizing(_Sized):
@@ -71,6 +82,8 @@ class Resizing(_Sized):
     Raises: ShapeError for other ranks.
     """
 
+    keeps_dtype = True
+
     def __init__(
         self,
         height: int,
@@ -85,7 +98,7 @@ class Resizing(_Sized):
         **kwargs: Any,
     ) -> None:
         super().__init__(height, width, data_format, **kwargs)
-        self.interpolation = one_of(self.label, "interpolation", interpolation, tuple(_MODES))
+        self.interpolation = one_of(self.label, "interpolation", interpolation, _KINDS)
         self.fill_mode = one_of(self.label, "fill_mode", fill_mode, ("constant",))
         if crop_to_aspect_ratio and pad_to_aspect_ratio:
             raise ArgumentError(f"{self.label} crops or pads to the aspect ratio, not both.")
@@ -93,24 +106,47 @@ class Resizing(_Sized):
         self.pad_to_aspect_ratio = pad_to_aspect_ratio
         self.fill_value, self.antialias = float(fill_value), bool(antialias)
 
-    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
-        return inputs.new_empty(self.new_shape(inputs.shape))
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
+        return self.sizes_of(data)[1:]
 
-    def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        size = (self.height, self.width)
-        exact = inputs.dtype in (torch.float32, torch.float64)
-        images = self.channels_first(inputs if exact else inputs.float())
-        height, width = images.shape[-2:]
+    def size_before(self, transformation: Any) -> tuple[int, int]:
+        height, width = transformation
+        return height, width
+
+    def transform_images(
+        self, images: Tensor, transformation: Any = None, training: bool = True
+    ) -> Tensor:
+        return self._transform_images(images, transformation, self.interpolation)
+
+    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
+        resized: Tensor = resize(
+            images,
+            (self.height, self.width),
+            interpolation,
+            self.antialias,
+            self.crop_to_aspect_ratio,
+            self.pad_to_aspect_ratio,
+            self.fill_mode,
+            self.fill_value,
+            self.data_format,
+        )
+        return resized
+
+    def box_map(self, height: int, width: int) -> tuple[float, float, float, float]:
+        across, down = self.width / width, self.height / height
+        if self.pad_to_aspect_ratio:
+            scale = min(across, down)
+            return (
+                scale,
+                scale,
+                (self.width - width * scale) // 2,
+                (self.height - height * scale) // 2,
+            )
         if self.crop_to_aspect_ratio:
-            rows, columns = _middle(height, width, size)
-            images = images[..., rows, columns]
-        elif self.pad_to_aspect_ratio:
-            tall = max(height, int(width * size[0] / size[1])) - height
-            wide = max(width, int(height * size[1] / size[0])) - width
-            sides = (wide // 2, wide // 2, tall // 2, tall // 2)
-            images = F.pad(images, sides, value=self.fill_value)
-        resized = self.as_given(_resize(images, size, self.interpolation, self.antialias))
-        return in_range(resized, inputs.dtype)
+            scale = max(across, down)
+            left, top = (width * scale - self.width) // 2, (height * scale - self.height) // 2
+            return scale, scale, -left, -top
+        return across, down, 0.0, 0.0
 
 
 class CenterCrop(_Sized):
@@ -130,17 +166,34 @@ class CenterCrop(_Sized):
     ) -> None:
         super().__init__(height, width, data_format, **kwargs)
 
-    def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
-        return like(inputs, self.new_shape(inputs.shape))
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
+        return {"input_shape": tuple(images_of(data).shape)}
 
-    def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        size = (self.height, self.width)
-        images = self.channels_first(
-            inputs if inputs.is_floating_point() else inputs.to(self._compute)
-        )
-        height, width = images.shape[-2:]
-        if height >= size[0] and width >= size[1]:
-            top, left = (height - size[0]) // 2, (width - size[1]) // 2
-            return self.as_given(images[..., top : top + size[0], left : left + size[1]])
-        rows, columns = _middle(height, width, size)
-        return self.as_given(_resize(images[..., rows, columns], size, "bilinear"))
+    def size_before(self, transformation: Any) -> tuple[int, int]:
+        shape = transformation["input_shape"]
+        return shape[self.axes[0]], shape[self.axes[1]]
+
+    def transform_images(
+        self, images: Tensor, transformation: Any = None, training: bool = True
+    ) -> Tensor:
+        return self._transform_images(self.as_floats(images), transformation, "bilinear")
+
+    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
+        _, height, width = self.sizes_of(images)
+        size = self.height, self.width
+        if height < size[0] or width < size[1]:
+            resized: Tensor = resize(
+                images, size, interpolation, crop_to_aspect_ratio=True, data_format=self.data_format
+            )
+            return resized
+        top, left = (height - size[0]) // 2, (width - size[1]) // 2
+        rows, columns = slice(top, top + size[0]), slice(left, left + size[1])
+        return self.as_given(self.channels_first(images)[..., rows, columns])
+
+    def box_map(self, height: int, width: int) -> tuple[float, float, float, float]:
+        if height >= self.height and width >= self.width:
+            return 1.0, 1.0, -((width - self.width) // 2), -((height - self.height) // 2)
+        tall = max(min(height, int(width * self.height / self.width)), 1)
+        wide = max(min(width, int(height * self.width / self.height)), 1)
+        across, down = self.width / wide, self.height / tall
+        return across, down, -((width - wide) // 2) * across, -((height - tall) // 2) * down

@@ -308,6 +308,25 @@ def test_crop_boxes_in_all_formats(form: str) -> None:
     torch.testing.assert_close(*found)
 
 
+def test_transformations_by_hand() -> None:
+    """With arrays and numbers, and one image in place of a batch, as Keras takes them."""
+    image = IMAGES[0].numpy()
+    turned = L.RandomFlip("horizontal").transform_images(image, {"flips": np.array([[[True]]])})
+    assert torch.equal(turned, IMAGES[0].flip(1))
+    mixed = L.MixUp().transform_images(IMAGES, {"mix_weight": 0, "permutation_order": [1, 0, 2, 3]})
+    assert torch.equal(mixed, IMAGES[[1, 0, 2, 3]])
+    inverted = L.RandomInvert().transform_images(
+        transformation={"apply_inversion": np.array([True])}, images=image
+    )
+    torch.testing.assert_close(inverted, 255 - IMAGES[0])
+    pulled = L.RandomElasticTransform().transform_images(
+        IMAGES, {"apply_transform": np.array([True] * 4), "distortion_factor": 0.9}
+    )
+    assert not torch.equal(pulled, IMAGES)
+    drawn = L.RandomBrightness(0.2).get_random_transformation(IMAGES.numpy())
+    assert drawn["rgb_delta"].shape == (4, 1, 1, 1)
+
+
 # -- layers of one's own, and put together ---------------------------------------------------------
 
 
@@ -438,7 +457,7 @@ def test_gradients_flow(make: Callable[..., Any]) -> None:
          "clip_limit must be a number"),
         (lambda: L.MixUp(0), "alpha must be a number above 0"),
         (lambda: L.CutMix(2), "factor must be"),
-        (lambda: L.RandAugment(num_ops=0), "num_ops must be a whole number"),
+        (lambda: L.RandAugment(num_ops=-1), "num_ops must be a whole number"),
         (lambda: L.AugMix(alpha=-1), "alpha must be a number above 0"),
         (lambda: L.AugMix(num_chains=0), "num_chains must be"),
         (lambda: L.MaxNumBoundingBoxes(0), "max_number must be"),

@@ -37,8 +37,8 @@ def test_wrong_shapes(layer: Any) -> None:
         layer(torch.ones(2, 5))
     with pytest.raises(ShapeError, match=r"received \(batch, 3\)"):
         layer(Input((3,)))
-    with pytest.raises(ShapeError, match="received dict"):
-        layer({"images": torch.ones(1, 4, 4, 1)})
+    with pytest.raises(ShapeError, match='needs "images" in the dict'):
+        layer({"image": torch.ones(1, 4, 4, 1)})
     with pytest.raises(ShapeError, match=r"\(batch, channels, height, width\)"):
         type(layer)(2, 2, data_format="channels_first")(torch.ones(2, 5))
 

@@ -343,3 +343,30 @@ def test_configs_go_both_ways(name: str, arguments: dict[str, Any]) -> None:
         back = type(theirs).from_config(ours.get_config())
         assert getattr(back, "factor", None) == getattr(theirs, "factor", None)
         assert set(theirs.get_config()) <= {*ours.get_config(), "data_format"}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("Resizing", {"height": 5, "width": 7}),
+        ("Resizing", {"height": 5, "width": 7, "pad_to_aspect_ratio": True}),
+        ("Resizing", {"height": 20, "width": 7, "crop_to_aspect_ratio": True}),
+        ("CenterCrop", {"height": 7, "width": 6}),
+        ("CenterCrop", {"height": 20, "width": 7}),
+    ],
+)
+@pytest.mark.parametrize("form", ["xyxy", "rel_xywh"])
+def test_new_sizes_of_boxes_and_masks(name: str, arguments: dict[str, Any], form: str) -> None:
+    theirs, ours = pair(name, {**arguments, "bounding_box_format": form})
+    boxes = keras.utils.bounding_boxes.convert_format(
+        BOXES, source="xyxy", target=form, height=12, width=10
+    )
+    boxes[1, 2] = 0  # an image with fewer boxes
+    given = {**boxed(boxes, SMOOTH), "segmentation_masks": torch.tensor(SMOOTH[..., :1] > 99).int()}
+    found, expected = ours(given), theirs(copy.deepcopy(given))
+    same(found["images"], expected["images"])
+    if name == "Resizing":  # Keras mixes the masks that CenterCrop resizes
+        same(found["segmentation_masks"], expected["segmentation_masks"])
+        assert found["segmentation_masks"].dtype is torch.int32
+    same(found["bounding_boxes"]["boxes"][:, :2], expected["bounding_boxes"]["boxes"][:, :2])
+    assert torch.equal(found["bounding_boxes"]["labels"], expected["bounding_boxes"]["labels"])

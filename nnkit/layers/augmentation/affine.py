@@ -77,8 +77,10 @@ class WarpLayer(BaseImagePreprocessingLayer):
             return bounding_boxes
         form, (height, width) = self.bounding_box_format or "xyxy", self.seen(transformation)
         corners = convert_format(bounding_boxes, form, "xyxy", height, width)
-        boxes = self.move_boxes(corners["boxes"], transformation, height, width)
-        clipped = clip_to_image_size({**corners, "boxes": boxes}, height, width)
+        boxes = corners["boxes"]
+        batch = boxes if boxes.ndim == 3 else boxes.unsqueeze(0)
+        moved = self.move_boxes(batch, transformation, height, width).reshape(boxes.shape)
+        clipped = clip_to_image_size({**corners, "boxes": moved}, height, width)
         return convert_format(clipped, "xyxy", form, height, width)
 
     def seen(self, transformation: Any) -> tuple[int, int]:

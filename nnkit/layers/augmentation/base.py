@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,11 +17,41 @@ from nnkit.layers.augmentation.boxes import FORMATS, dense_boxes
 from nnkit.layers.augmentation.draws import Draws
 from nnkit.layers.augmentation.factors import as_factor, as_value_range
 from nnkit.layers.images import ImageLayer
+from nnkit.ops.recording import as_tensor
 from nnkit.random import Seed, SeedGenerator
 from nnkit.shapes import describe, one_of
 from nnkit.tree import map_structure
 
 __all__ = ["BaseImagePreprocessingLayer", "PixelLayer", "RangedLayer", "images_of"]
+
+
+_ON_TENSORS = {
+    "get_random_transformation", "transform_images", "transform_labels",
+    "transform_bounding_boxes", "transform_segmentation_masks",
+}  # fmt: skip
+
+
+def _called_by_hand(body: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that may be given NumPy arrays, and one image in place of a batch, as in Keras."""
+    names = list(inspect.signature(body).parameters)
+    on_pixels = body.__name__ in ("transform_images", "transform_segmentation_masks")
+
+    @functools.wraps(body)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        first, *more = map(_tensors, args or (kwargs.pop(names[1]),))
+        more_by_name = {key: _tensors(value) for key, value in kwargs.items()}
+        if on_pixels and isinstance(first, Tensor) and first.ndim == 3:
+            return body(self, first.unsqueeze(0), *more, **more_by_name).squeeze(0)
+        return body(self, first, *more, **more_by_name)
+
+    return run
+
+
+def _tensors(value: Any) -> Any:
+    """An array, or a dict with arrays, with tensors in their place."""
+    if isinstance(value, dict):
+        return {key: _tensors(each) for key, each in value.items()}
+    return as_tensor(value) if isinstance(value, np.ndarray) else value
 
 
 class BaseImagePreprocessingLayer(ImageLayer):
@@ -44,6 +77,12 @@ class BaseImagePreprocessingLayer(ImageLayer):
     """
 
     starts_in_training = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in _ON_TENSORS & set(vars(cls)):
+            setattr(cls, name, _called_by_hand(vars(cls)[name]))
+
     # Keras's names for what subclasses set: whether `factor` is taken here, and its limits.
     _USE_BASE_FACTOR: ClassVar[bool] = True
     _FACTOR_BOUNDS: ClassVar[tuple[float, float]] = (-1, 1)
@@ -228,6 +267,14 @@ class BaseImagePreprocessingLayer(ImageLayer):
         scale = (new_high - new_low) / (high - low)
         scaled = self.as_floats(images) * scale
         return scaled if new_low == low * scale else scaled + (new_low - low * scale)
+
+
+for _name in _ON_TENSORS:
+    setattr(
+        BaseImagePreprocessingLayer,
+        _name,
+        _called_by_hand(getattr(BaseImagePreprocessingLayer, _name)),
+    )
 
 
 def images_of(data: Any) -> Tensor:

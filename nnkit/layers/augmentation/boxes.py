@@ -126,7 +126,7 @@ def dense_boxes(bounding_boxes: Any) -> dict[str, Any]:
         )
     boxes = _padded(bounding_boxes["boxes"], 0.0, 2).float()
     labels = _padded(bounding_boxes["labels"], -1, 1)
-    if boxes.ndim not in (2, 3) or boxes.shape[-1] != 4 or labels.shape[:1] != boxes.shape[:1]:
+    if boxes.ndim not in (2, 3) or boxes.shape[-1] != 4 or not 0 <= boxes.ndim - labels.ndim <= 1:
         raise ShapeError(
             f"bounding_boxes takes boxes (batch, boxes, 4), or (boxes, 4) for one image, with a "
             f"label each, got {tuple(boxes.shape)} with labels {tuple(labels.shape)}."

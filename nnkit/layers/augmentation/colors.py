@@ -17,9 +17,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-def each_image(values: Tensor, images: Tensor) -> Tensor:
-    """One number for each image, with axes to multiply a batch by."""
-    return values.reshape(-1, 1, 1, 1).to(images.dtype)
+def each_image(values: Any, images: Tensor) -> Tensor:
+    """One number for each image, or for all, with axes to multiply a batch by."""
+    return torch.as_tensor(values, device=images.device).reshape(-1, 1, 1, 1).to(images.dtype)
 
 
 class RandomContrast(RangedLayer):

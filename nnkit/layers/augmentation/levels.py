@@ -163,5 +163,7 @@ class AutoContrast(RangedLayer):
         flat = high == low  # one colour: nothing to stretch
         span = torch.where(flat, 1.0, high - low)
         scale = torch.where(flat, 1.0, (brightest - darkest) / span)
-        offset = torch.where(flat, 0.0, darkest - low * scale)
-        return self.clip(torch.addcmul(offset, planes, scale))
+        # First the difference, then the product: the darkest level is exact.
+        offset = torch.where(flat, 0.0, low)
+        stretched = (planes - offset).mul_(scale)
+        return self.clip(stretched.add_(torch.where(flat, 0.0, darkest)) if darkest else stretched)

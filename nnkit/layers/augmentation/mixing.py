@@ -23,8 +23,9 @@ __all__ = ["CutMix", "MixUp", "RandomErasing"]
 
 
 def _mixed_labels(labels: Tensor, transformation: Any) -> Tensor:
-    weight = transformation["mix_weight"].reshape(-1, *[1] * (max(labels.ndim, 2) - 1))
-    floats = labels if labels.is_floating_point() else labels.to(weight.dtype)
+    given = torch.as_tensor(transformation["mix_weight"], device=labels.device)
+    weight = given.reshape(-1, *[1] * (max(labels.ndim, 2) - 1))
+    floats = labels if labels.is_floating_point() else labels.to(torch.get_default_dtype())
     return torch.lerp(floats[transformation["permutation_order"]], floats, weight.to(floats.dtype))
 
 
@@ -166,7 +167,8 @@ class RandomErasing(_Rectangles, RangedLayer):
     def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
         chosen = transformation["apply_erasing"][:, None, None, None]
         covered = transformation["batch_masks"] & chosen
-        return torch.where(covered, transformation["fill_value"].to(images.dtype), images)
+        filling = torch.as_tensor(transformation["fill_value"], device=images.device)
+        return torch.where(covered, filling.to(images.dtype), images)
 
 
 class CutMix(_Rectangles):

@@ -88,7 +88,7 @@ class RandAugment(_Policy):
         data_format: "channels_last" (also None) or "channels_first".
 
     Shape: (batch, height, width, 1 or 3) or one image -> the same, floats
-    Raises: ArgumentError for a factor outside 0 to 1, or num_ops below 1.
+    Raises: ArgumentError for a factor outside 0 to 1, or num_ops below 0.
     Source: Cubuk et al., 1909.13719.
     """
 
@@ -105,7 +105,7 @@ class RandAugment(_Policy):
         super().__init__(
             value_range, factor, interpolation, seed=seed, data_format=data_format, **kwargs
         )
-        self.num_ops = positive(self.label, "num_ops", num_ops)
+        self.num_ops = positive(self.label, "num_ops", num_ops, least=0)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         if not training:

@@ -148,7 +148,10 @@ class RandomElasticTransform(WarpLayer):
         factor = float(transformation["distortion_factor"])
         reach, sigma = max(height, width) * 0.1 * factor, min(height, width) * 0.05 * factor
         window = int(6 * sigma) | 1
-        noise = (transformation["noise"] * sigma).flatten(0, 1).unsqueeze(-1)
+        noise = transformation.get("noise")
+        if noise is None:  # parameters written by hand, or Keras's
+            noise = self.draws(images).normal((2, *self.sizes_of(images)))
+        noise = (noise * sigma).flatten(0, 1).unsqueeze(-1)
         moves = gaussian_blur(noise, (window, window), (sigma, sigma))
         right, down = (moves.squeeze(-1) * reach).chunk(2)
         y = torch.arange(height, device=images.device).unsqueeze(1)
