@@ -31,11 +31,6 @@ _KERAS_ONLY: dict[str, dict[str, Any]] = {
     "EinsumDense": {"quantization_config": None, "activity_regularizer": None},
     "Embedding": {"quantization_config": None, "activity_regularizer": None},
     "InputLayer": {"sparse": False, "ragged": False},
-    "AutoContrast": {"data_format": "channels_last"},
-    "MaxNumBoundingBoxes": {"data_format": "channels_last"},
-    "RandomBrightness": {"data_format": "channels_last"},
-    "RandomContrast": {"data_format": "channels_last"},
-    "Solarization": {"data_format": "channels_last"},
 }
 # Arguments that Keras takes too, but leaves out of configs.
 _UNWRITTEN: dict[str, set[str]] = {

@@ -15,7 +15,7 @@ from nnkit.naming import auto_name
 from nnkit.symbolic import has_symbolic
 from nnkit.tree import map_structure
 
-__all__ = ["TorchModuleWrapper", "adapts", "as_layer", "intercept_modules"]
+__all__ = ["TorchModuleWrapper", "adapts", "as_layer", "held_module", "intercept_modules"]
 
 K = TypeVar("K", bound=type[Layer])
 
@@ -31,6 +31,23 @@ def adapts(package: str) -> Callable[[K], K]:
         return kind
 
     return register
+
+
+def held_module(config: dict[str, Any], argument: str) -> Any:
+    """The torch module for an argument of a layer's config: it is there, or a custom object."""
+    given, name = config.get(argument), config.get("name")
+    if given is None or isinstance(given, nn.Module):
+        return given
+    supplied = custom_objects_now()
+    keys = (str(name), str(given.get("registered_name")) if isinstance(given, dict) else "")
+    module = next((supplied[key] for key in keys if key in supplied), None)
+    if module is None:
+        raise ArgumentError(
+            f"The layer {name!r} holds a torch module of class {keys[1]!r}, which a config "
+            f"cannot make. Supply it: custom_objects={{{name!r}: module}}, or a function "
+            f"without arguments that makes it."
+        )
+    return module if isinstance(module, nn.Module) else module()
 
 
 class TorchModuleWrapper(Layer):
@@ -68,21 +85,7 @@ class TorchModuleWrapper(Layer):
         Under the layer's name, or under that of the module's class: a module, or a class or
         function that makes one without arguments.
         """
-        given, name = config.get("module"), config.get("name")
-        supplied = custom_objects_now()
-        keys = (str(name), str(given.get("registered_name")) if isinstance(given, dict) else "")
-        module = (
-            given
-            if isinstance(given, nn.Module)
-            else next((supplied[key] for key in keys if key in supplied), None)
-        )
-        if module is None:
-            raise ArgumentError(
-                f"The layer {name!r} holds a torch module of class {keys[1]!r}, which a config "
-                f"cannot make. Supply it: custom_objects={{{name!r}: module}}, or a function "
-                f"without arguments that makes it."
-            )
-        made = module if isinstance(module, nn.Module) else module()
+        made = held_module(config, "module")
         return cls(**{**readable(cls, {**config, "module": None}), "module": made})
 
     @property

@@ -14,6 +14,7 @@ from torchvision.transforms.v2 import functional as TV
 
 import nnkit
 from nnkit import layers as L
+from nnkit.custom_objects import custom_object_scope
 from nnkit.errors import ArgumentError, ShapeError
 
 IMAGES = torch.rand(4, 9, 8, 3, generator=torch.Generator().manual_seed(0)) * 255
@@ -371,6 +372,24 @@ def test_pipeline() -> None:
     assert changed["images"].shape == IMAGES.shape
     with pytest.raises(ArgumentError, match=r"Pipeline 'pipeline.*takes a list of layers"):
         L.Pipeline(L.RandomFlip())
+
+
+@by_name
+def test_configs_keep_the_formats(make: Callable[..., Any]) -> None:
+    layer = make(data_format="channels_first", bounding_box_format="rel_xywh", seed=3)
+    again = type(layer).from_config(layer.get_config())
+    assert (again.data_format, again.bounding_box_format) == ("channels_first", "rel_xywh")
+    assert again.seed == (None if isinstance(layer, L.RandomGrayscale) else 3)  # as in Keras
+
+
+def test_transforms_are_supplied_to_a_config() -> None:
+    layer = L.TorchVisionTransform(v2.RandomInvert(1.0), name="inverted")
+    with pytest.raises(ArgumentError, match="'inverted' holds a torch module of class"):
+        L.TorchVisionTransform.from_config(layer.get_config())
+    with custom_object_scope({"inverted": layer.transform}):
+        again = L.TorchVisionTransform.from_config(layer.get_config())
+    assert again.inference is None
+    torch.testing.assert_close(again(IMAGES), layer(IMAGES))
 
 
 def test_torchvision_transforms_are_layers() -> None:

@@ -246,10 +246,15 @@ ROWS = [
     row(L.RandAugment, shape=IMAGE),
     row(L.MaxNumBoundingBoxes, 3, shape=IMAGE),
     row(L.Pipeline, fresh(lambda: [L.RandomFlip(), L.RandomContrast(0.1)]), shape=IMAGE),
-    row(L.TorchVisionTransform, fresh(lambda: v2.RandomInvert()), shape=IMAGE),
     row(L.STFTSpectrogram, "log", 4, shape=(None, 2)),
     row(L.MelSpectrogram, 8, 4, shape=(24,)),
     row(L.ReversibleEmbedding, 9, 4, shape=(None,), input_dtype="int64"),
+    row(
+        L.TorchVisionTransform,
+        fresh(lambda: v2.RandomInvert()),
+        shape=IMAGE,
+        skip=dict.fromkeys(("config", "names"), "a config cannot make torchvision's transforms"),
+    ),
 ]  # fmt: skip
 
 # Public classes that are not layers to be used as they are.

@@ -235,6 +235,14 @@ class BaseImagePreprocessingLayer(ImageLayer):
         }
         return {**data, **changed}
 
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if type(self).__module__.startswith("nnkit.") or self._first:
+            config["data_format"] = self.data_format
+        if self.bounding_box_format is not None:
+            config["bounding_box_format"] = self.bounding_box_format
+        return config
+
     # -- helpers -------------------------------------------------------------------------------
 
     def as_floats(self, images: Tensor) -> Tensor:

@@ -45,9 +45,9 @@ def as_factor(
             f"{bounds[1]}, got {value!r}."
         )
     if pair:
-        low, high = sorted(float(each) for each in numbers_)
+        low, high = sorted(numbers_)
         return low, high
-    size = abs(float(value))
+    size = abs(value)
     return max(-size, bounds[0] if least is None else least), size
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
+from nnkit.layer_config import readable
 from nnkit.layers.augmentation.base import PixelLayer
 from nnkit.layers.images import ImageLayer
 from nnkit.shapes import positive
-from nnkit.wrapper import adapts, as_layer
+from nnkit.wrapper import adapts, as_layer, held_module
 
 __all__ = ["MaxNumBoundingBoxes", "Pipeline", "TorchVisionTransform"]
 
@@ -117,6 +118,16 @@ class TorchVisionTransform(ImageLayer):
                     f"v2.RandomHorizontalFlip(), got {given!r}."
                 )
         self.transform, self.inference = transform, inference
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A new layer from `get_config()`; custom objects must have its transforms.
+
+        Under the layer's name, or under those of the transforms' classes.
+        """
+        held = ("transform", "inference")
+        plain = readable(cls, {**config, **dict.fromkeys(held)})
+        return cls(**{**plain, **{name: held_module(config, name) for name in held}})
 
     def _apply_to(self, transform: Any, images: Tensor) -> Tensor:
         return (
