@@ -252,3 +252,19 @@ def test_a_function_computes_outputs_from_inputs() -> None:
     np.testing.assert_allclose(one, expected, rtol=1e-6)
     np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(K.function([inputs], hidden)([np.ones((2, 3))]), one)
+
+
+def test_windows_are_those_of_the_layers() -> None:
+    images = torch.randn(2, 6, 5, 3)
+    conv = layers.Conv2D(4, (3, 2), strides=(2, 1), padding="same", use_bias=False)
+    expected = conv(images)
+    got = K.conv2d(images, conv.kernel, (2, 1), "same")
+    np.testing.assert_allclose(got.detach(), expected.detach(), rtol=1e-5)
+    for mode, layer in (("max", layers.MaxPooling2D), ("avg", layers.AveragePooling2D)):
+        got = K.pool2d(images, (2, 2), padding="same", pool_mode=mode)
+        np.testing.assert_allclose(got, layer((2, 2), (1, 1), padding="same")(images), rtol=1e-6)
+    with pytest.raises(ArgumentError, match="pool_mode 'min'"):
+        K.pool2d(images, (2, 2), pool_mode="min")
+    assert K.conv1d(torch.randn(2, 7, 3), torch.randn(3, 3, 4), dilation_rate=2).shape == (2, 3, 4)
+    assert K.conv3d(torch.randn(1, 4, 4, 4, 2), torch.randn(2, 2, 2, 2, 3)).shape == (1, 3, 3, 3, 3)
+    assert K.pool3d(torch.randn(1, 4, 4, 4, 2), (2, 2, 2), (2, 2, 2)).shape == (1, 2, 2, 2, 2)
