@@ -161,6 +161,8 @@ def readable(kind: type, config: dict[str, Any]) -> dict[str, Any]:
             continue
         if name in _IGNORED and name not in takes:
             continue
+        if name == "batch_input_shape" and "batch_shape" in takes:
+            name = "batch_shape"
         found[name] = _revived(name, value)
     return found
 

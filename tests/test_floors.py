@@ -93,6 +93,7 @@ LATE = {
     ("nnkit.saving.weights", "nnkit.saving.legacy_h5"),
     ("nnkit.saving.archive", "nnkit.saving.h5"),
     ("nnkit.saving.archive", "nnkit.saving.whole"),
+    ("nnkit.saving.archive", "nnkit.saving.whole_h5"),
     ("nnkit.saving.weights", "nnkit.saving.whole"),
 }
 

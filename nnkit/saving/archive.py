@@ -46,7 +46,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
 
     Args:
         model: the model. One that has no weights yet is written without.
-        filepath: ends in ".keras". Its folder must exist.
+        filepath: ends in ".keras"; or ".h5", the format before Keras 3. Its folder must exist.
         overwrite: False refuses to replace a file.
         include_optimizer: False leaves out how the model is trained.
 
@@ -75,6 +75,11 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
         config = serialize_keras_object(model)
     if not include_optimizer:
         config.pop("compile_config", None)
+    if path.suffix in _LEGACY:
+        compiled = config.pop("compile_config", None)
+        with replacing(path) as part:
+            _library("whole_h5").save(model, part, config, compiled)
+        return
     text = json.dumps(config)
     weights = io.BytesIO()
     _library("whole").write(model, weights, include_optimizer)
@@ -102,7 +107,7 @@ def load_model(
     """The model in a file that `model.save` wrote, here or in Keras 3.
 
     Args:
-        filepath: ends in ".keras".
+        filepath: ends in ".keras"; or ".h5", the format before Keras 3.
         custom_objects: your own classes and functions by the names the file has for them; a lambda
             and a torch module go by the name of their layer.
         compile: whether to compile the model as it was, with the optimizer's state.
@@ -115,6 +120,9 @@ def load_model(
     path = _path(filepath)
     with open(path, "rb") as file:  # the system's own errors come as they are
         size = os.fstat(file.fileno()).st_size
+        if path.suffix in _LEGACY:
+            with _naming(path):
+                return _library("whole_h5").load(path, size, custom_objects, compile)
         with _naming(path), zipfile.ZipFile(file) as archive:
             return _load(archive, path, file, size, custom_objects, compile)
 
@@ -251,8 +259,11 @@ def _path(filepath: Any) -> Path:
         raise ArgumentError(
             f"A file's name must be a string or a path, got {filepath!r}."
         ) from error
-    if path.suffix != ".keras":
-        raise ArgumentError(f"The name of a model's file must end in '.keras', got {str(path)!r}.")
+    if path.suffix not in (".keras", *_LEGACY):
+        raise ArgumentError(
+            f"The name of a model's file must end in '.keras' (or '.h5', as before Keras 3), "
+            f"got {str(path)!r}."
+        )
     if path.is_dir():
         raise ArgumentError(f"{str(path)!r} is a folder; give the name of a file.")
     return path
@@ -260,5 +271,7 @@ def _path(filepath: Any) -> Path:
 
 def _library(name: str) -> Any:
     # Loaded by name: h5py is slow to import, and most programs never save.
-    h5: Any = importlib.import_module("nnkit.saving.h5")
-    return h5 if name == "h5" else importlib.import_module("nnkit.saving.whole")
+    if name == "h5":
+        return importlib.import_module("nnkit.saving.h5")
+    old = name == "whole_h5"
+    return importlib.import_module("nnkit.saving.whole_h5" if old else "nnkit.saving.whole")

@@ -21,12 +21,20 @@ from nnkit.saving.h5 import write as write_h5
 from nnkit.saving.weights import Stored, compare
 from nnkit.saving.weights import fill as fill_places
 
-__all__ = ["assets", "fill", "load_optimizer", "take_assets", "write"]
+__all__ = [
+    "assets",
+    "fill",
+    "load_optimizer",
+    "optimizer_values",
+    "take_assets",
+    "take_values",
+    "write",
+]
 
 
 def write(model: Layer, path: Any, optimizer: bool = True) -> None:
     """Write a model's weights and, if wanted, its optimizer's state, to a path or open file."""
-    write_h5(model, path, _optimizers(model) if optimizer else ())
+    write_h5(model, path, optimizer_values(model) if optimizer else ())
 
 
 def fill(model: Layer, found: Mapping[str, Stored]) -> None:
@@ -44,7 +52,7 @@ def fill(model: Layer, found: Mapping[str, Stored]) -> None:
 _Slots = list[tuple[torch.Tensor, Layout]]
 
 
-def _optimizers(model: Any) -> Iterator[tuple[str, Any, _Slots]]:
+def optimizer_values(model: Any) -> Iterator[tuple[str, Any, _Slots]]:
     """The model's optimizer, and one inside it: path, itself, its variables in Keras's order."""
     optimizer, prefix = getattr(model, "optimizer", None), "optimizer"
     layouts = {id(weight.tensor): weight.layout for weight in model.collect()}
@@ -81,26 +89,29 @@ def load_optimizer(model: Any, path: Any, source: Any = None) -> None:
             return
         if not model.optimizer.built:
             model._collect_parameters()
-        for prefix, optimizer, slots in _optimizers(model):
+        for prefix, optimizer, slots in optimizer_values(model):
             _take_slots(prefix, optimizer, slots, found)
 
 
 def _take_slots(prefix: str, optimizer: Any, slots: _Slots, found: Mapping[str, Stored]) -> None:
     keys = [key for key in found if key.rpartition("/")[0] == f"{prefix}/vars"]
-    shapes = [tuple(layout.to_keras(tensor).shape) for tensor, layout in slots]
     wanted = [f"{prefix}/vars/{number}" for number in range(len(slots))]
-    fits = len(keys) == len(wanted) and all(
-        key in found and found[key].shape == shape
-        for key, shape in zip(wanted, shapes, strict=True)
-    )
-    if not fits:
+    values = [found[key].read() for key in wanted if key in found]
+    take_values(optimizer, slots, values if len(keys) == len(wanted) else [])
+
+
+def take_values(optimizer: Any, slots: _Slots, values: list[torch.Tensor]) -> None:
+    """Give an optimizer the values of its variables; only warn if they do not fit."""
+    if len(values) in (1, 2) and len(slots) > 2:
+        return  # one that has not made an update yet
+    shapes = [tuple(layout.to_keras(tensor).shape) for tensor, layout in slots]
+    if shapes != [tuple(value.shape) for value in values]:
         warnings.warn(
-            f"The optimizer {optimizer.name!r} starts anew: the file has {len(keys)} variables for "
-            f"it, which are not the {len(slots)} that it has. Compile with the same optimizer.",
+            f"The optimizer {optimizer.name!r} starts anew: the file's variables for it are not "
+            f"the {len(slots)} that it has. Compile with the same optimizer.",
             stacklevel=5,
         )
         return
-    values = [found[key].read() for key in wanted]
     with torch.no_grad():
         for (tensor, layout), value in zip(slots, values, strict=True):
             tensor.copy_(layout.as_torch(value))

@@ -294,3 +294,18 @@ def test_state_of_another_optimizer_is_left_out_with_a_warning(tmp_path: Path) -
     with pytest.warns(UserWarning, match="The optimizer 'adafactor' starts anew"):
         ours = nnkit.models.load_model(tmp_path / "model.keras")
     assert_same(outputs(ours, VEC), outputs(model, VEC))
+
+
+@pytest.mark.parametrize("name", ["shared", "residual", "stack", "frozen"])
+def test_old_files(name: str, tmp_path: Path) -> None:
+    build, x = MODELS[name]
+    fresh()
+    first = build(keras, keras.layers)
+    first.compile("adam", "mse", metrics=["mae"])
+    expected = outputs(first, x)
+    first.save(tmp_path / "keras.h5")
+    ours = nnkit.models.load_model(tmp_path / "keras.h5")
+    assert_same(outputs(ours, x), expected)
+    assert ours.optimizer.name == "adam"
+    ours.save(tmp_path / "ours.h5")
+    assert_same(outputs(keras.models.load_model(tmp_path / "ours.h5", compile=False), x), expected)
