@@ -36,7 +36,10 @@ def is_keras(name: str) -> bool:
 
 @pytest.mark.usefixtures("_without_keras")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_code_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_code_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # what a page writes is not for the repository
     nnkit.config.clear_session()
     names: dict[str, object] = {"__name__": "docs"}
     try:

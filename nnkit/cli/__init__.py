@@ -1,16 +1,16 @@
-"""The command line: `nnkit run script.py`, or `python -m nnkit run script.py`."""
+"""The command line: `nnkit run`, `nnkit convert`, `nnkit summary`; or `python -m nnkit ...`."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 
-from nnkit.cli import run
+from nnkit.cli import convert, run, summary
 
 __all__ = ["main"]
 
 # Each has `add(subparsers)`, which sets the function to call as the default of `command`.
-_COMMANDS = (run,)
+_COMMANDS = (run, convert, summary)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -24,7 +24,7 @@ from nnkit.saving.weights import Place, Stored
 from nnkit.weights import Weight
 from nnkit.wrapper import as_layer
 
-__all__ = ["is_legacy", "opened", "opened_by_name", "places", "places_by_name", "write",
+__all__ = ["is_legacy", "is_model", "opened", "opened_by_name", "places", "places_by_name", "write",
            "write_group"]  # fmt: skip
 
 _TOP = "top_level_model_weights"
@@ -95,6 +95,15 @@ def is_legacy(path: Path) -> bool:
         with h5py.File(path, "r") as file:
             return _root(file) is not None
     except Exception:  # bytes that are no such file can make h5py raise nearly anything
+        return False
+
+
+def is_model(path: Path) -> bool:
+    """Whether an .h5 file has a whole model; False for one that cannot be read."""
+    try:
+        with h5py.File(path, "r") as file:
+            return "model_config" in file.attrs
+    except Exception:  # as above
         return False
 
 

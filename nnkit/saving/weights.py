@@ -23,7 +23,16 @@ from nnkit.layouts import SAME, Layout
 from nnkit.saving.atomic import replacing
 from nnkit.saving.checksum import checksum
 
-__all__ = ["Place", "Stored", "compare", "fill", "load_weights", "read_state", "save_weights"]
+__all__ = [
+    "Place",
+    "Stored",
+    "compare",
+    "fill",
+    "load_weights",
+    "read_state",
+    "save_weights",
+    "stored_weights",
+]
 
 
 class Place(NamedTuple):
@@ -299,6 +308,18 @@ def _stored(path: Path, load: Callable[[], Any]) -> dict[str, Stored]:
     return {
         key: Stored(_shape(value), partial(state.__getitem__, key)) for key, value in state.items()
     }
+
+
+def stored_weights(filepath: str | os.PathLike[str]) -> dict[str, tuple[int, ...]]:
+    """The names and shapes in a file of weights, without a model.
+
+    Raises: FileError when it is damaged or holds something else, FileNotFoundError.
+    """
+    path, form = _path_and_format(filepath, True)
+    with open(path, "rb"):
+        pass
+    with form.opened(path) as found:
+        return {key: stored.shape for key, stored in found.items()}
 
 
 def read_state(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""What the commands that open model files share."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from nnkit.errors import ArgumentError
+from nnkit.models import load_model, model_from_json
+from nnkit.saving.legacy_h5 import is_model
+
+__all__ = ["add_imports", "is_weights", "open_model"]
+
+
+def add_imports(parser: argparse.ArgumentParser) -> None:
+    """Add `--import`, by which layers of one's own are supplied."""
+    parser.add_argument(
+        "--import", dest="imports", action="append", default=[], metavar="MODULE",
+        help="a module of yours that registers the custom classes in the file",
+    )  # fmt: skip
+
+
+def is_weights(path: Path) -> bool:
+    """Whether a file has weights without a model."""
+    if path.suffix in (".h5", ".hdf5"):
+        return path.name.endswith(".weights.h5") or not is_model(path)
+    return path.suffix in (".safetensors", ".pt", ".pth")
+
+
+def open_model(path: Path, like: Path | None, imports: list[str]) -> Any:
+    """The model in a file.
+
+    Args:
+        path: of a model, or of weights.
+        like: for weights, a file with the model they belong to: .keras, .h5 or .json.
+        imports: modules to import first.
+
+    Raises: ArgumentError when weights come without a model; what loading raises.
+    """
+    sys.path.insert(0, os.getcwd())
+    for name in imports:
+        importlib.import_module(name)
+    if not is_weights(path):
+        return load_model(path)
+    if like is None:
+        raise ArgumentError(
+            f"{str(path)!r} has weights but no model. Say which they belong to: --like m.keras."
+        )
+    model = model_from_json(like.read_text()) if like.suffix == ".json" else load_model(like)
+    model.load_weights(path)
+    return model
