@@ -116,6 +116,7 @@ def test_a_program(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Keras's own
 @pytest.mark.usefixtures("_at_home")
 @pytest.mark.parametrize("name", MODERN)
 def test_keras_says_the_same(name: str, capsys: pytest.CaptureFixture[str]) -> None:
