@@ -168,6 +168,9 @@ class PolicyOwner(nn.Module):
             return run(*args, **kwargs)
         _regions.dtype = now
         try:
+            if torch.compiler.is_compiling():  # which knows torch's own class only
+                with torch.autocast(device, now, enabled=wanted):
+                    return run(*args, **kwargs)
             with _switched(device, now):
                 return run(*args, **kwargs)
         finally:
@@ -190,14 +193,9 @@ class _switched:  # noqa: N801 - used like a function
 
     def __init__(self, device: str, dtype: torch.dtype | None) -> None:
         self.device, self.dtype = device, dtype
-        self.torchs: Any = None
 
     def __enter__(self) -> None:
         device, dtype = self.device, self.dtype
-        if torch.compiler.is_compiling():
-            self.torchs = torch.autocast(device, dtype, enabled=dtype is not None)
-            self.torchs.__enter__()
-            return
         self.before = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
         torch.set_autocast_enabled(device, dtype is not None)
         if dtype is not None:
@@ -205,9 +203,6 @@ class _switched:  # noqa: N801 - used like a function
         torch.autocast_increment_nesting()
 
     def __exit__(self, *error: Any) -> None:
-        if self.torchs is not None:
-            self.torchs.__exit__(*error)
-            return
         if torch.autocast_decrement_nesting() == 0:
             torch.clear_autocast_cache()
         enabled, dtype = self.before

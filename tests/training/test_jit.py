@@ -73,7 +73,7 @@ def fitted(make: Callable[[], Any], x: Any, y: Any, jit: bool, **settings: Any) 
         pytest.param(make_classifier, {"optimizer": torch.optim.Adam}, marks=pytest.mark.slow),
         (make_classifier, {"optimizer": optimizers.SGD(0.1, clipnorm=1.0, use_ema=True)}),
         (convnet, {}),
-        pytest.param(mixed, {}, marks=pytest.mark.slow),
+        (mixed, {}),
         pytest.param(masked, {"loss": "mse", "metrics": ["mae"]}, marks=pytest.mark.slow),
         (make_two_outputs, {"loss": [SPARSE, "mse"], "metrics": [["accuracy"], ["mae"]]}),
     ],
