@@ -270,7 +270,8 @@ def _revive_object(config: dict[str, Any], more: Mapping[str, Any] | None) -> An
 def _finish(made: Any, config: dict[str, Any]) -> None:
     """Build and compile what was read, where the config says how."""
     build, compiled = config.get("build_config"), config.get("compile_config")
-    if build and hasattr(made, "build_from_config") and not getattr(made, "built", True):
+    told = build and ("preprocessing" in build or not getattr(made, "built", True))
+    if told and hasattr(made, "build_from_config"):
         made.build_from_config(build)
     if compiled and hasattr(made, "compile_from_config"):
         made.compile_from_config(compiled)

@@ -60,7 +60,16 @@ class Written(Configured):
             return model
 
     def get_build_config(self) -> dict[str, Any] | None:
-        return None if self._graph is not None else super().get_build_config()
+        """What `build_from_config` needs; of a graph only what its pretrained weights want."""
+        if self._graph is None:
+            return super().get_build_config()
+        return {"preprocessing": self.preprocessing} if self.preprocessing else None
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Take up what `get_build_config` gave, nnkit's or Keras's."""
+        if self._graph is None:
+            super().build_from_config(config)
+        self.preprocessing = config.get("preprocessing")
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as text; `nnkit.models.model_from_json` makes the model of it again.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nnkit import layers
-from nnkit.applications import imagenet_utils
+import numpy as np
+
+from nnkit import layers, ops
+from nnkit.applications.imagenet_utils import preprocess_input
 from nnkit.errors import ShapeError
 from nnkit.models import Model, Sequential
 from nnkit.shapes import positive
@@ -69,5 +71,16 @@ def with_head(
     inputs = layers.Input(base.input_shape[1:])
     x = inputs if augment is None else augment(inputs)
     if preprocess and base.preprocessing is not None:
-        x = imagenet_utils.preprocess_input(x, mode=base.preprocessing)
+        x = _prepared(x, base.preprocessing)
     return Model(inputs, head(base(x)), name=name)
+
+
+def _prepared(x: Any, mode: str) -> Any:
+    """What `preprocess_input` does, as a layer, which Keras reads from a file too."""
+    if mode == "pixels":
+        return x
+    # A linear rule for each channel, read off at two points.
+    low, high = (preprocess_input(np.full((1, 1, 3), at), mode=mode)[0, 0] for at in (0.0, 1.0))
+    x = ops.flip(x, -1) if mode == "caffe" else x
+    scale, offset = (high - low).tolist(), low.tolist()
+    return layers.Rescaling(scale, offset=offset, name=f"preprocess_{mode}")(x)

@@ -23,6 +23,7 @@ def batches_through(base: nnkit.Model) -> list[int]:
     return seen
 
 
+@pytest.mark.filterwarnings("ignore:The optimizer .* starts anew")
 def test_the_stages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base, data = small_base(), pictures(60)
     seen = batches_through(base)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -234,6 +235,27 @@ def test_preprocessing_is_part_of_the_whole_model() -> None:
     np.testing.assert_allclose(
         whole.predict(pixels, verbose=0), expected.detach(), rtol=1e-4, atol=1e-6
     )
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("mode", ["caffe", "tf", "torch", "pixels"])
+def test_the_whole_model_in_a_file(mode: str, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    base = small_base()
+    base.preprocessing = mode
+    base.save(tmp_path / "base.keras")
+    assert nnkit.models.load_model(tmp_path / "base.keras").preprocessing == mode
+    head = transfer.classifier_head(base, 3)
+    whole = transfer.with_head(base, head)
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 16, 16, 3)).astype("float32")
+    expected = whole.predict(pixels, verbose=0)
+    given = applications.imagenet_utils.preprocess_input(pixels, mode=mode)
+    by_hand = head(base(torch.as_tensor(given.copy()))).detach()
+    np.testing.assert_allclose(expected, by_hand, rtol=1e-4, atol=1e-6)
+    whole.save(tmp_path / "whole.keras")
+    for load in (nnkit.models.load_model, keras.models.load_model):
+        again = load(tmp_path / "whole.keras").predict(pixels, verbose=0)
+        np.testing.assert_allclose(again, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_each_block_has_a_rate_of_its_own() -> None:
