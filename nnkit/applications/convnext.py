@@ -12,6 +12,7 @@ from nnkit import initializers, layers
 from nnkit.applications.architecture import Recipe, assemble, with_arguments
 from nnkit.applications.imagenet_utils import decode_predictions, preprocessor
 from nnkit.applications.pretrained import Torchvision
+from nnkit.custom_objects import publish
 from nnkit.layer import Layer
 from nnkit.layers.identity import SameShape
 from nnkit.models import Model, Sequential
@@ -51,6 +52,9 @@ class LayerScale(SameShape):
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         return inputs * self.gamma
+
+
+publish("keras.src.applications.convnext", ["LayerScale"], globals())
 
 
 def _normalize(name: str | None = None) -> Layer:

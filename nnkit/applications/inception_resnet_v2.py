@@ -10,6 +10,7 @@ import torch
 from nnkit import layers
 from nnkit.applications.architecture import Recipe, application
 from nnkit.applications.imagenet_utils import decode_predictions, preprocessor
+from nnkit.custom_objects import publish
 from nnkit.layers.merging import Merge, Tensors
 
 __all__ = ["CustomScaleLayer", "InceptionResNetV2", "decode_predictions", "preprocess_input"]
@@ -41,6 +42,9 @@ class CustomScaleLayer(Merge):
 
     def call(self, inputs: Tensors) -> torch.Tensor:
         return inputs[0] + inputs[1] * self.scale
+
+
+publish("keras.src.applications.inception_resnet_v2", ["CustomScaleLayer"], globals())
 
 
 def _conv(

@@ -189,6 +189,18 @@ def test_vgg16_from_keras_files_at_150_pixels_with_top(tmp_path: Path) -> None:
     equal_outputs(theirs, ours, 150)
 
 
+def test_layers_of_their_own_in_whole_models(tmp_path: Path) -> None:
+    inputs = nnkit.Input((4, 3))
+    x = applications.convnext.LayerScale(0.5, 3)(inputs)
+    x = applications.inception_resnet_v2.CustomScaleLayer(0.1)([inputs, x])
+    model = nnkit.Model(inputs, x)
+    model.save(tmp_path / "own.keras")
+    data = np.ones((2, 4, 3), dtype="float32")
+    for load in (nnkit.models.load_model, keras.models.load_model):
+        again = load(tmp_path / "own.keras")
+        np.testing.assert_allclose(again.predict(data, verbose=0), 1.05, rtol=1e-6)
+
+
 # -- pictures --------------------------------------------------------------------------------------
 
 
