@@ -12,8 +12,10 @@ same seed makes the same file again. The tests run a sample.
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import marshal
 import os
 import pickle
 import random
@@ -268,6 +270,109 @@ def safetensors_header(data: bytes, draw: random.Random) -> bytes:
     return struct.pack("<Q", len(text)) + text + data[8 + size :]
 
 
+# -- archives of whole models ----------------------------------------------------------------------
+
+
+def in_config(change: Callable[[Any, random.Random], Any]) -> Change:
+    """Change the config in an archive, as JSON."""
+
+    def run(data: bytes, draw: random.Random) -> bytes:
+        def members(found: dict[str, bytes], draw: random.Random) -> dict[str, bytes]:
+            text = change(json.loads(found["config.json"]), draw)
+            found["config.json"] = (text if isinstance(text, str) else json.dumps(text)).encode()
+            return found
+
+        return in_zip(members)(data, draw)
+
+    return run
+
+
+def nodes(tree: Any) -> list[dict[str, Any]]:
+    """All dicts in a nesting."""
+    if isinstance(tree, dict):
+        return [tree, *(node for value in tree.values() for node in nodes(value))]
+    return [node for value in tree for node in nodes(value)] if isinstance(tree, list) else []
+
+
+NAMES = [
+    ("os", "system"), ("builtins", "eval"), ("builtins", "exec"), ("subprocess", "Popen"),
+    ("posix", "system"), ("torch", "load"), ("torch.hub", "load"), ("nnkit.utils", "get_file"),
+    ("keras.utils", "get_file"), ("keras.saving", "load_model"), ("nnkit.models", "load_model"),
+    ("keras.layers", "TFSMLayer"), ("importlib", "import_module"), ("fuzz_canary", "Layer"),
+    ("keras.src.models", "load_model"), ("keras", "__builtins__"), ("keras.ops", "save"),
+]  # fmt: skip
+
+
+def name_code(config: Any, draw: random.Random) -> Any:
+    """A class or function that a model has no business with, given something to do."""
+    node = draw.choice([node for node in nodes(config) if "class_name" in node])
+    module, name = draw.choice(NAMES)
+    command = f"mkdir {canary()}"
+    node.update(module=module, class_name=draw.choice([name, f"{module}.{name}", "function"]))
+    node["registered_name"] = draw.choice([None, name, f"{module}>{name}"])
+    node["config"] = draw.choice([command, {"command": command}, {"args": [command]}, name])
+    return config
+
+
+def lambda_layer(config: Any, draw: random.Random) -> Any:
+    """Bytecode, as Keras keeps it for a Lambda."""
+    code = compile(f"import os; os.mkdir({str(canary())!r})", "x", "exec")
+    raw = base64.b64encode(marshal.dumps(code)).decode()
+    body = {"class_name": "__lambda__", "config": {"code": raw, "defaults": None, "closure": None}}
+    node = draw.choice([node for node in nodes(config) if node.get("class_name") == "Dense"])
+    if draw.random() < 0.5:
+        node.update(class_name="Lambda", config={"name": "l", "function": body})
+    else:
+        node["config"]["activation"] = draw.choice([body, [raw, None, None]])
+    return config
+
+
+def extreme_numbers(config: Any, draw: random.Random) -> Any:
+    node = draw.choice([node for node in nodes(config) if node])
+    key = draw.choice(list(node))
+    huge = [10**4, 10**7, 10**12, -1, 0, 1e300, "x" * 10**6, None, [], [10**6] * 4, True, {}]
+    node[key] = draw.choice(huge)
+    return config
+
+
+def more_layers(config: Any, draw: random.Random) -> Any:
+    """Far more, or far wider, layers than there are weights for."""
+    layers_of = config["config"]["layers"]
+    if draw.random() < 0.5:
+        for node in nodes(config):
+            if "units" in node:
+                node["units"] = draw.choice([10**4, 10**5, 10**8])
+    else:
+        config["config"]["layers"] = layers_of + layers_of[-1:] * draw.choice([2, 200])
+    return config
+
+
+def deep(config: Any, draw: random.Random) -> Any:
+    depth = draw.choice([100, 5_000, 100_000])
+    opening, closing = draw.choice([("[", "]"), ('{"a":', "}"), ('{"config":{"layers":[', "]}}")])
+    return opening * depth + "1" + closing * depth
+
+
+def spliced_lists(config: Any, draw: random.Random) -> Any:
+    node = draw.choice([node for node in nodes(config) if node])
+    other = json.loads(json.dumps(draw.choice(nodes(config))))
+    node[draw.choice(list(node))] = draw.choice([other, [other], json.dumps(other)[:50]])
+    return config
+
+
+KERAS: list[Change] = [
+    *map(in_config, (name_code, name_code, lambda_layer, extreme_numbers, more_layers, deep)),
+    in_config(spliced_lists),
+    in_zip(other_members),
+    in_zip(lambda members, draw: {
+        name: in_h5(data, lambda f, k: draw.choice(IN_ARCHIVE)(f, k, draw), draw)
+        if name.endswith(".h5") else data
+        for name, data in members.items()
+    }),
+]  # fmt: skip
+IN_ARCHIVE = (other_shape, other_dtype, bomb, link, many_groups, attributes)
+
+
 # -- the formats -----------------------------------------------------------------------------------
 
 
@@ -293,13 +398,23 @@ def kinds() -> list[Kind]:
     found = []
     for ending, changes in (
         (".weights.h5", H5),
+        (".h5", H5),
         (".pt", ZIP),
         (".safetensors", [safetensors_header]),
     ):
         path = folder / f"m{ending}"
         made.save_weights(path)
         found.append(Kind(ending, path.read_bytes(), made.load_weights, changes))
+    made.fit(np.zeros((2, 6, 6, 1)), np.zeros((2, 3)), verbose=0)
+    made.save(folder / "m.keras")
+    found.append(Kind(".keras", (folder / "m.keras").read_bytes(), open_model, KERAS))
     return found
+
+
+def open_model(path: Path) -> None:
+    """A whole model; names are counted anew, as each would be another one's."""
+    nnkit.config.clear_session()
+    nnkit.models.load_model(path)
 
 
 # -- opening, watched ------------------------------------------------------------------------------
@@ -326,6 +441,13 @@ INTERPRETER = (sys.prefix, sys.base_prefix, str(Path(nnkit.__file__).parent))
 WATCHED = ("open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system",
            "os.mkdir", "os.remove", "os.rename", "os.exec", "os.posix_spawn", "os.fork",
            "ctypes.dlopen")  # fmt: skip
+
+
+CANARY_MODULE = """
+import os
+os.mkdir({path!r})
+class Layer: ...
+"""
 
 
 def watch() -> None:
@@ -394,6 +516,9 @@ def run(count: int, seed: int, first: int = 0) -> tuple[Counter[str], list[str]]
     every = kinds()
     canary(), trap()
     folder = Path(tempfile.mkdtemp())
+    # A module that can be imported, and says so if a file has it imported.
+    (folder / "fuzz_canary.py").write_text(CANARY_MODULE.format(path=str(canary())))
+    sys.path.append(str(folder))
     for kind in every:  # so that all is imported before the watch begins
         path = folder / f"sound{kind.ending}"
         path.write_bytes(kind.sound)

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from nnkit import Input, Sequential, layers
+from nnkit.models import load_model
 
-ENDINGS = (".weights.h5", ".pt", ".safetensors")
+ENDINGS = (".weights.h5", ".pt", ".safetensors", ".keras")
 
 
 def make() -> Sequential:
@@ -51,7 +52,10 @@ def save_for_ever(model: Sequential, path: Path) -> None:
 
 def read(model: Sequential, path: Path) -> float:
     """The one value that all weights have."""
-    model.load_weights(path)
+    if path.suffix == ".keras":
+        model = load_model(path)
+    else:
+        model.load_weights(path)
     values = {float(v) for weight in model.get_weights() for v in np.unique(weight)}
     if len(values) != 1:
         raise SystemExit(f"{path} mixes {values}")

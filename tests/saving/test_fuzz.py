@@ -16,12 +16,12 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_damaged_and_malicious_files_do_nothing_but_raise() -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "fuzz_files.py", "900", "7"],
+        [sys.executable, ROOT / "scripts" / "fuzz_files.py", "1200", "7"],
         capture_output=True, text=True, timeout=200, cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    for ending in (".weights.h5", ".pt", ".safetensors"):
+    for ending in (".weights.h5", ".h5", ".pt", ".safetensors", ".keras"):
         counts = {
             line.split()[2]: int(line.split()[0])
             for line in done.stdout.splitlines()
