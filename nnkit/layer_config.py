@@ -30,6 +30,7 @@ _KERAS_ONLY: dict[str, dict[str, Any]] = {
     "Dense": {"quantization_config": None},
     "EinsumDense": {"quantization_config": None, "activity_regularizer": None},
     "Embedding": {"quantization_config": None, "activity_regularizer": None},
+    "ReversibleEmbedding": {"quantization_config": None, "activity_regularizer": None},
     "InputLayer": {"sparse": False, "ragged": False},
 }
 # Arguments that Keras takes too, but leaves out of configs.

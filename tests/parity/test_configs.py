@@ -71,6 +71,7 @@ LAYERS: dict[str, list[Make]] = {
     "RMSNormalization": [PLAIN],
     "ReLU": [PLAIN, row(6.0, 0.1, 0.5)],
     "RepeatVector": [row(3)],
+    "ReversibleEmbedding": [row(5, 3)],
     "Rescaling": [row(1 / 255), row([1.0, 2.0], 3.0)],
     "Reshape": [row((2, -1))],
     "Resizing": [row(4, 5, "nearest", crop_to_aspect_ratio=True)],
@@ -192,7 +193,8 @@ OTHERS: dict[str, dict[str, list[Make]]] = {
 }
 # Nothing to write, or nothing that Keras can be asked without TensorFlow or with code of one's own.
 LEFT_OUT = {
-    "Constraint", "Hashing", "HashedCrossing", "Initializer", "IntegerLookup", "Lambda", "Layer",
+    "Constraint", "Hashing", "HashedCrossing", "Initializer", "InputSpec",
+    "IntegerLookup", "MultiOptimizer", "OptimizerMap", "Lambda", "Layer",
     "LearningRateSchedule", "Loss", "Metric", "Optimizer", "Regularizer", "StringLookup",
     "TextVectorization", "TorchModuleWrapper", "Wrapper",
 }  # fmt: skip
