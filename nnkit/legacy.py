@@ -110,9 +110,9 @@ _RENAMED: dict[str, dict[str, str]] = {
 }
 _SIZES = ("nb_row", "nb_col")
 _DROPPED: dict[str, tuple[str, ...]] = {
-    "SimpleRNN": ("consume_less", "implementation"),
-    "LSTM": ("consume_less", "implementation", "forget_bias_init"),
-    "GRU": ("consume_less", "implementation"),
+    "SimpleRNN": ("consume_less",),
+    "LSTM": ("consume_less", "forget_bias_init"),
+    "GRU": ("consume_less",),
     "Embedding": ("input_length", "dropout"),
     "BatchNormalization": ("mode", "fused", "renorm"),
 }

@@ -58,9 +58,9 @@ LAYERS: list[tuple[Callable[[], Any], Callable[[], Any], str]] = [
         r"LSTM\(inner_activation=\) .*recurrent_activation=",
     ),
     (
-        lambda: layers.GRU(4, implementation=2),
+        lambda: layers.GRU(4, consume_less="mem"),
         lambda: layers.GRU(4),
-        r"GRU\(implementation=\) .*leave it out",
+        r"GRU\(consume_less=\) .*leave it out",
     ),
     (lambda: layers.Dropout(p=0.3), lambda: layers.Dropout(0.3), r"Dropout\(p=\) .*rate="),
     (

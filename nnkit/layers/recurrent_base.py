@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 
-from nnkit import activations, random
-from nnkit.errors import ArgumentError, ShapeError
+from nnkit import activations
+from nnkit.errors import ShapeError
 from nnkit.layer import Layer
+from nnkit.layers.cell_dropout import CellDropout
 from nnkit.layers.recurrent_kernels import (
     Cell,
     Kernel,
@@ -34,7 +35,7 @@ from nnkit.weights import keras_view
 __all__ = ["Gated", "Recurrent", "TimeLayer"]
 
 
-class Gated(Cell):
+class Gated(CellDropout, Cell):
     """Base of cells with gates: their matrices lie side by side in one weight.
 
     Torch's fused kernel runs wherever the options allow it. Elsewhere (other activations,
@@ -49,14 +50,12 @@ class Gated(Cell):
 
     accepts = "(batch, features)"
     fixes = "features"
-    gates: ClassVar[int] = 1
     state_names: ClassVar[tuple[str, ...]] = ("state_h",)
     size_name: ClassVar[str] = "units"
     weight_layout: ClassVar[Layout] = DENSE
     bias_layout: ClassVar[Layout] = SAME
     features_axis: int = -1
     use_cudnn: bool | str = "auto"
-    drops_by_gate: ClassVar[bool] = False
     bias_initializer: Any
     zero_bias: torch.Tensor
     kernel = keras_view("weight_ih")
@@ -83,16 +82,9 @@ class Gated(Cell):
         self.set_options("kernel", *kernel)
         self.set_options("recurrent", *recurrent)
         self.set_options("bias", *bias)
-        self.dropout = self._fraction("dropout", dropouts[0])
-        self.recurrent_dropout = self._fraction("recurrent_dropout", dropouts[1])
-        self.seed_generator = random.SeedGenerator(dropouts[2])
+        self.set_dropout(*dropouts)
         for name in ("weight_ih", "weight_hh", "bias"):
             self.register_parameter(name, None)
-
-    def _fraction(self, name: str, value: Any) -> float:
-        if not isinstance(value, (int, float)) or not 0 <= value <= 1:
-            raise ArgumentError(f"{self.label}: {name} must be from 0 to 1, got {value!r}.")
-        return float(value)
 
     # -- what a subclass writes ----------------------------------------------------------------
 
@@ -185,7 +177,8 @@ class Gated(Cell):
     def forward(self, inputs: torch.Tensor, states: Any, training: bool | None = None) -> Any:
         """One step: the output, and the new states in a list if they came in one.
 
-        In training each call drops other elements.
+        In training all steps drop the same elements, until `reset_dropout_mask()` and
+        `reset_recurrent_dropout_mask()` are called.
         """
         old, batch = tuple(listed(states)), inputs.shape[0]
         shapes = [tuple(state.shape) for state in old]
@@ -193,10 +186,10 @@ class Gated(Cell):
             raise _wrong_states(self, self.get_initial_state(batch), shapes, "states")
         new = tuple(torch.empty_like(state) for state in old)
         if not inputs.is_meta:
-            training = bool(training)
-            x = inputs.to(self.weight_ih.dtype).unsqueeze(1)
-            x = self._project(x, training).select(1, 0)
-            new = self.step(x, old, self._drops(old, training))
+            x = inputs.to(self.weight_ih.dtype)
+            drops = self.get_dropout_mask(x) if training else None
+            x = self._project(x.unsqueeze(1), drops).select(1, 0)
+            new = self.step(x, old, self.get_recurrent_dropout_mask(old[0]) if training else None)
         return new[0], (list(new) if isinstance(states, (list, tuple)) else new[0])
 
     def run(
@@ -208,44 +201,30 @@ class Gated(Cell):
             times = x.shape[1:2] if wanted.sequences else ()
             return states[0].new_empty((x.shape[0], *times, *self.state_shape())), states
         x = x.to(self.weight_ih.dtype)
-        dropping = training and self.recurrent_dropout > 0
-        kernel = self.fused_kernel() if self.use_cudnn and not dropping else None
+        inputs, drops = self.take_masks(x.select(1, 0), states[0]) if training else (None, None)
+        kernel = self.fused_kernel() if self.use_cudnn and drops is None else None
         if kernel is None:
-            x = self._project(x, training)
-            step = partial(self.step, drops=self._drops(states, training))
-            return step_by_step(step, x, states, mask, wanted)
-        if training and self.dropout > 0:
-            x = self._drop(x)
+            x = self._project(x, inputs)
+            return step_by_step(partial(self.step, drops=drops), x, states, mask, wanted)
+        if inputs is not None:
+            x = x * inputs.unsqueeze(1)
         weights = [self.weight_ih, self.weight_hh, *self.biases()]
         if mask is not None:
             return fused_masked(kernel, x, states, weights, mask, wanted)
         output, states = fused(kernel, x, states, weights)
         return (output if wanted.sequences else states[0]), states
 
-    def _project(self, x: torch.Tensor, training: bool) -> torch.Tensor:
-        """The inputs of all steps times the kernel, plus the bias."""
+    def _project(self, x: torch.Tensor, drops: torch.Tensor | None) -> torch.Tensor:
+        """The inputs of all steps, of which some are dropped, times the kernel, plus the bias."""
         bias = self.biases()[0] if self.use_bias else None
-        if not training or self.dropout == 0:
+        if drops is None:
             return self.multiply(x, self.weight_ih, bias)
-        if self.recurrent_dropout == 0 and not self.drops_by_gate:
-            return self.multiply(self._drop(x), self.weight_ih, bias)
-        # With recurrent dropout, or convolutions, Keras drops other inputs for each gate.
+        if drops.ndim < x.ndim:
+            return self.multiply(x * drops.unsqueeze(1), self.weight_ih, bias)
         kernels = self.weight_ih.chunk(self.gates)
         offsets = [None] * self.gates if bias is None else bias.chunk(self.gates)
-        pairs = zip(kernels, offsets, strict=True)
-        return torch.cat([self.multiply(self._drop(x), *pair) for pair in pairs], 2)
-
-    def _drop(self, x: torch.Tensor) -> torch.Tensor:
-        shape = (None, 1, *[None] * (x.ndim - 2))
-        return random.dropout(x, self.dropout, shape, self.seed_generator)
-
-    def _drops(self, states: States, training: bool) -> torch.Tensor | None:
-        dropping = training and self.recurrent_dropout > 0
-        return self._recurrent_drops(states[0]) if dropping else None
-
-    def _recurrent_drops(self, state: torch.Tensor) -> torch.Tensor:
-        ones = state.new_ones(self.gates, *state.shape)
-        return random.dropout(ones, self.recurrent_dropout, seed=self.seed_generator)
+        gates = zip(drops.unsqueeze(2), kernels, offsets, strict=True)
+        return torch.cat([self.multiply(x * kept, *pair) for kept, *pair in gates], 2)
 
 
 class TimeLayer(Layer):

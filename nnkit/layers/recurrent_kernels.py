@@ -16,6 +16,7 @@ from torch import Tensor
 from nnkit.conventions import adopt_lists
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
+from nnkit.layers.cell_dropout import forget_masks
 from nnkit.tree import flatten, map_structure
 
 __all__ = [
@@ -271,6 +272,7 @@ def run_cell(
     # The output goes along as a state; before the first step that counts it is zero.
     start = (torch.zeros((), device=x.device), *flatten(states))
     output, last = step_by_step(step, x, start, mask, wanted)
+    forget_masks(cell)
     return output, last[1:]
 
 

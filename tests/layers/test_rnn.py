@@ -224,6 +224,55 @@ def test_dropout_in_a_cell_drops_the_same_elements_in_all_steps(cell: Any, kind:
     assert not torch.allclose(run.cell(X[:, 0], state, training=True)[0], cell_alone)
 
 
+@pytest.mark.parametrize(("cell", "kind"), PAIRS)
+@pytest.mark.parametrize("options", [{"dropout": 0.5}, {"dropout": 0.5, "recurrent_dropout": 0.5}])
+def test_a_loop_by_hand_holds_its_masks_until_they_are_reset(
+    cell: Any, kind: Any, options: Any
+) -> None:
+    def loop() -> torch.Tensor:
+        state = one.get_initial_state(4)
+        for x in X.unbind(1):
+            output, state = one(x, state, training=True)
+        return output
+
+    one, run = cell(3, seed=3, **options), RNN(cell(3, seed=3, **options))
+    run(X)
+    one(X[:, 0], one.get_initial_state(4))
+    one.set_weights(run.get_weights())
+    torch.testing.assert_close(loop(), run(X, training=True))
+    torch.testing.assert_close(loop(), loop())  # still held
+    held = loop()
+    assert one.get_dropout_mask(X[:, 0]) is one.get_dropout_mask(X[:, 0])
+    copied = copy.deepcopy(one), pickle.loads(pickle.dumps(one))
+    assert all(other._dropout_mask is None for other in copied)
+    with pytest.raises(ShapeError, match=r"(?s)mask of .* \(4, 6\) .*reset_dropout_mask\(\)"):
+        one(X[:2, 0], one.get_initial_state(2), training=True)
+    torch.testing.assert_close(RNN(one)(X, training=True), held)  # RNN takes what is held
+    assert not torch.allclose(loop(), held)  # and leaves nothing behind
+    one.reset_dropout_mask()
+    one.reset_recurrent_dropout_mask()
+    assert not torch.allclose(loop(), held)
+
+
+def test_rnn_resets_the_masks_of_cells_inside_a_cell() -> None:
+    class Twice(Layer):
+        state_size = (3, 3)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = LSTMCell(3, dropout=0.5)
+
+        def call(self, inputs: torch.Tensor, states: Any, training: bool | None = None) -> Any:
+            return self.inner(inputs, states, training=training)
+
+    run = RNN(Twice(), return_sequences=True)
+    x = torch.ones(4, 5, 64)
+    first = run(x, training=True)
+    assert run.cell.inner._dropout_mask is None
+    assert run(x[:2], training=True).shape == (2, 5, 3)
+    assert not torch.allclose(run(x, training=True), first)
+
+
 # -- cells of users ----------------------------------------------------------------------------
 
 

@@ -132,8 +132,9 @@ def test_the_same_elements_dropped_give_the_same_numbers(
     keras_drops = [drops[1], drops[0], drops[2]] if kind is GRU else list(drops)
     if ours.recurrent_dropout:
         theirs.cell._recurrent_dropout_mask = drops[0] if kind is SimpleRNN else keras_drops
-    monkeypatch.setattr(ours, "_drop", lambda x: x * inputs[:, None])
-    monkeypatch.setattr(ours, "_recurrent_drops", lambda state: drops)
+    monkeypatch.setattr(ours, "_draw_inputs", lambda step: inputs if ours.dropout else None)
+    wanted = drops if ours.recurrent_dropout else None
+    monkeypatch.setattr(ours, "_draw_states", lambda state: wanted)
     mask = None if mask is None else torch.tensor(mask)
     expected = theirs(x, mask=mask, training=True)
     torch.testing.assert_close(ours(x, mask=mask, training=True), expected)
