@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = ["CONV", "DENSE", "SAME", "Layout"]
+__all__ = ["CONV", "DENSE", "SAME", "Layout", "untied"]
 
 
 class Layout:
@@ -60,6 +60,19 @@ def _plain(value: torch.Tensor, layout: torch.memory_format) -> torch.Tensor:
     if 1 in value.shape:
         return torch.empty_like(value, memory_format=layout).copy_(value)
     return value.contiguous(memory_format=layout)
+
+
+def untied(
+    x: torch.Tensor, weight: torch.Tensor, steps: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What goes into a convolution, as torch computes it rightly.
+
+    With one channel any stride of that axis is allowed. Taken for channels last, with steps along
+    the last axis alone that leave a single column, torch 2.14 mixes up the rows on the CPU.
+    """
+    if steps[-1] == 1 or x.shape[1] != 1 or tuple(steps[-2:-1]) != (1,):
+        return x, weight
+    return x.squeeze(1).unsqueeze(1), weight.squeeze(1).unsqueeze(1)
 
 
 SAME = Layout()

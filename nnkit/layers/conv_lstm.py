@@ -12,7 +12,7 @@ from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.layers.cells import LSTMCell
 from nnkit.layers.recurrent_base import Recurrent
 from nnkit.layers.recurrent_kernels import Options, States
-from nnkit.layouts import CONV
+from nnkit.layouts import CONV, untied
 from nnkit.shapes import (
     axes,
     describe,
@@ -191,6 +191,7 @@ class BaseConvLSTM(Recurrent, LSTMCell):
         if any(before != after for before, after in pads):
             x = F.pad(x, [pixels for pair in reversed(pads) for pixels in pair])
             padding = [0] * self.rank
+        x, weight = untied(x, weight, strides)
         return _CONV[self.rank](x, weight, bias, strides, padding, gaps, groups)
 
     def step(self, x: torch.Tensor, states: States, drops: torch.Tensor | None) -> States:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from nnkit import activations
 from nnkit.errors import ArgumentError, DataError, ShapeError
 from nnkit.layer import Layer
-from nnkit.layouts import CONV
+from nnkit.layouts import CONV, untied
 from nnkit.shapes import (
     Shape,
     axes,
@@ -179,7 +179,7 @@ class WindowLayer(SpatialLayer):
         if self.rank == 1:
             weight = weight.unsqueeze(2)
         conv = F.conv3d if self.rank == 3 else F.conv2d
-        x = self.to_torch(inputs)
+        x, weight = untied(self.to_torch(inputs), weight, self.strides)
         x = conv(x, weight, bias, self._steps, padding, self._gaps, groups)
         if activation is activations.relu:
             # Nobody else has seen this memory, and a convolution's gradient does not need it.

@@ -224,7 +224,7 @@ class Gated(CellDropout, Cell):
         kernels = self.weight_ih.chunk(self.gates)
         offsets = [None] * self.gates if bias is None else bias.chunk(self.gates)
         gates = zip(drops.unsqueeze(2), kernels, offsets, strict=True)
-        return torch.cat([self.multiply(x * kept, *pair) for kept, *pair in gates], 2)
+        return torch.cat([self.multiply(x * kept, w, b) for kept, w, b in gates], 2)
 
 
 class TimeLayer(Layer):

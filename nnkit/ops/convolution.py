@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nnkit.errors import ShapeError
+from nnkit.layouts import untied
 from nnkit.ops.recording import floats, out_of, recorded, tensors
 from nnkit.shapes import one_of, same_padding, sizes
 
@@ -98,7 +99,7 @@ def conv(
         )
     if padding == "same":
         x = _padded(x, kernel.shape[:rank], steps, gaps)
-    weight = _kernel(kernel, rank)
+    x, weight = untied(x, _kernel(kernel, rank), steps)
     groups = channels // per_group
     return _back(_CONV[rank - 1](x, weight, None, steps, 0, gaps, groups), first)
 

@@ -155,10 +155,20 @@ def _bits(name: str, fn: Binary, doc: str) -> Binary:
 def _pair(x1: Any, x2: Any) -> tuple[Any, Any]:
     """Both as operands: a number next to a tensor stays a number, which saves a tensor."""
     first, second = isinstance(x1, Tensor), isinstance(x2, Tensor)
-    if (first and (second or is_number(x2))) or (second and is_number(x1)):
-        return x1, x2
-    x1, x2 = tensors(x1, x2)
+    if first and is_number(x2):
+        return _beside(x1, x2)
+    if second and is_number(x1):
+        x2, x1 = _beside(x2, x1)
+    elif not (first and second):
+        x1, x2 = tensors(x1, x2)
     return x1, x2
+
+
+def _beside(x: Tensor, number: Any) -> tuple[Tensor, Any]:
+    if isinstance(number, bool) and x.dtype is not torch.bool:
+        return x, int(number)  # torch does not subtract truth values
+    # Next to truth values Python's integers are of 32 bits, in torch of 64.
+    return (x.int() if x.dtype is torch.bool and type(number) is int else x), number
 
 
 def _float_pair(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:

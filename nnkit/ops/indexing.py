@@ -44,7 +44,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     x, axis = (x.reshape(-1), 0) if axis is None else (x, axis % x.ndim)
     places = _from_front(indices, x, x.shape[axis])
     taken = x.index_select(axis, places.reshape(-1))
-    return taken.reshape(*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
+    return taken.reshape((*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]))
 
 
 @recorded
@@ -251,9 +251,8 @@ def _sized(x: Tensor, size: int, dim: int, value: Any) -> Tensor:
 
 @recorded
 def unravel_index(indices: Any, shape: Any) -> tuple[Tensor, ...]:
-    """Indices into the flattened tensor as one index for each axis of this shape."""
-    indices = as_tensor(indices)
-    return tuple(each.to(indices.dtype) for each in torch.unravel_index(indices, tuple(shape)))
+    """Indices into the flattened tensor as one index for each axis of this shape, in int32."""
+    return tuple(each.int() for each in torch.unravel_index(as_tensor(indices), tuple(shape)))
 
 
 @recorded

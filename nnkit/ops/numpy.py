@@ -1,6 +1,7 @@
 """The functions of `keras.ops.numpy`."""
 
 # isort: off
+from nnkit.ops.control import vectorize
 from nnkit.ops.creation import (
     arange, array, bartlett, blackman, copy, diag, diagflat, empty, empty_like, eye, full,
     full_like, geomspace, hamming, hanning, identity, kaiser, linspace, logspace, meshgrid,
@@ -69,5 +70,5 @@ __all__ = [
     "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes",
     "take", "take_along_axis", "tan", "tanh", "tensordot", "tile", "trace", "transpose",
     "trapezoid", "tri", "tril", "triu", "true_divide", "trunc", "unique", "unravel_index",
-    "vander", "var", "vdot", "view", "vsplit", "vstack", "where", "zeros", "zeros_like",
+    "vander", "var", "vdot", "vectorize", "view", "vsplit", "vstack", "where", "zeros", "zeros_like",
 ]  # fmt: skip

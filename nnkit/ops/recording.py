@@ -42,7 +42,16 @@ def recorded(fn: Callable[P, R]) -> Callable[P, R]:
     def infer(*args: Any, **kwargs: Any) -> Any:
         # New tensors (from a recorded size, or a list of numbers) have to be probes too.
         with torch.no_grad(), torch.device("meta"):
-            return fn(*args, **kwargs)
+            try:
+                return fn(*args, **kwargs)
+            except (NotImplementedError, RuntimeError) as error:
+                if "meta" not in str(error).lower():
+                    raise
+                raise ArgumentError(
+                    f"{fn.__name__}: the size of the result depends on the data, which a graph "
+                    f"does not have yet. Give that size if there is an argument for it "
+                    f"(num_segments=), or use {fn.__name__} in the call() of a layer of your own."
+                ) from error
 
     @functools.wraps(fn)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:

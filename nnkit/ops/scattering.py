@@ -86,7 +86,9 @@ def _segments(reduce: str, start: float, data: Any, segment_ids: Any, number: An
     # Rows of no segment go to one more, which is cut off.
     place = torch.where((ids >= 0) & (ids < total), ids.long(), total)
     place = place.reshape(-1, *[1] * (data.ndim - 1)).expand_as(data)
-    if abs(start) == torch.inf and not data.is_floating_point():
+    if data.dtype is torch.bool:
+        start = start > 0
+    elif abs(start) == torch.inf and not data.is_floating_point():
         limits = torch.iinfo(data.dtype)
         start = limits.min if start < 0 else limits.max
     empty = data.new_full((total + 1, *data.shape[1:]), start)

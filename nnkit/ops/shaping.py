@@ -106,7 +106,7 @@ def squeeze(x: Any, axis: Any = None) -> Tensor:
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     """x with its axes in this order; reversed when None."""
     x = as_tensor(x)
-    return x.permute(*(reversed(range(x.ndim)) if axes is None else axes))
+    return x.permute(tuple(reversed(range(x.ndim))) if axes is None else tuple(axes))
 
 
 @recorded

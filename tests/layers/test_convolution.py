@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from nnkit import ops
 from nnkit.errors import ArgumentError, DataError, ShapeError
 from nnkit.layers.convolution import Conv1D, Conv2D, Conv3D, Convolution2D
 from nnkit.layers.convolution_transpose import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
@@ -57,6 +58,37 @@ def test_same_padding_puts_the_odd_pixel_last() -> None:
     x = torch.arange(16.0).reshape(1, 4, 4, 1)
     expected = F.conv2d(F.pad(x.movedim(-1, 1), (0, 1, 0, 1)), torch.ones(1, 1, 3, 3), stride=2)
     torch.testing.assert_close(layer(x), expected.movedim(1, -1))
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize(
+    ("kind", "shape", "window", "steps"),
+    [
+        (Conv2D, (8, 5, 1), (2, 5), (1, 2)),
+        (Conv2D, (9, 5, 1), (3, 4), (1, 3)),
+        (Conv3D, (4, 9, 3, 1), (2, 5, 2), (3, 1, 2)),
+    ],
+)
+def test_one_channel_and_steps_that_leave_one_column(
+    kind: Any, shape: Any, window: Any, steps: Any, data_format: str
+) -> None:
+    layer, wide = (
+        kind(4, window, steps, data_format=data_format, dtype=t) for t in (None, "float64")
+    )
+    x = torch.randn(2, *shape)
+    x = (x if data_format == "channels_last" else x.movedim(-1, 1)).requires_grad_()
+    y = x.detach().double().requires_grad_()
+    layer(x), wide(y)
+    wide.set_weights(layer.get_weights())
+    torch.testing.assert_close(layer(x).double(), wide(y), rtol=1e-4, atol=1e-4)
+    for output in (layer(x), wide(y)):
+        (output * torch.arange(output.numel()).view(output.shape)).sum().backward()
+    torch.testing.assert_close(x.grad.double(), y.grad, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(layer.weight.grad.double(), wide.weight.grad, rtol=1e-4, atol=1e-3)
+    kernel, last = layer.kernel.detach(), data_format == "channels_last"
+    by_op = ops.conv(x, kernel, steps, "valid", data_format)
+    bias = layer.bias if last else layer.bias.view(-1, *[1] * (len(shape) - 1))
+    torch.testing.assert_close(by_op + bias, layer(x), rtol=1e-4, atol=1e-4)
 
 
 def test_causal_sees_no_later_step() -> None:

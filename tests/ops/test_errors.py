@@ -10,6 +10,7 @@ import torch
 
 from nnkit import ops
 from nnkit.errors import ArgumentError, NnkitError, ShapeError
+from nnkit.layers.input import Input
 
 X = torch.rand(2, 3, 4)
 IMAGE = torch.rand(2, 5, 6, 3)
@@ -96,6 +97,15 @@ MISTAKES: list[tuple[Callable[[], object], type[NnkitError], str]] = [
     (lambda: ops.scan(lambda c, x: (c, x), ROW, length=0), ShapeError, "at least one step"),
     (lambda: ops.map(lambda x: x[0], (X, ROW)), ShapeError, r"equally long, got \[2, 3\]"),
     (lambda: ops.cast(X, "float33"), ArgumentError, "Unknown dtype 'float33'"),
+    *(
+        (
+            lambda op=op: op(Input((3,))),
+            ArgumentError,
+            f"^{op.__name__}: the size of the result depends on the data.*in the call",
+        )
+        for op in (ops.unique, ops.nonzero, ops.bincount)
+    ),
+    (lambda: ops.segment_sum(Input((3,)), Input(())), ArgumentError, r"Give .*num_segments="),
 ]
 
 
