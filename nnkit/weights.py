@@ -18,12 +18,21 @@ from nnkit.modes import hold_frozen, mark_frozen
 from nnkit.precision import PolicyOwner
 from nnkit.variable import Variable
 
-__all__ = ["Weight", "WeightOwner", "built_for_real", "keras_view", "on_meta", "thaws", "to_dtype"]
+__all__ = [
+    "Weight", "WeightOwner", "built_for_real", "keras_view", "on_meta", "thaws", "to_dtype",
+    "to_numpy",
+]  # fmt: skip
 
 # How often `trainable` was set, anywhere: a training step looks here before it looks at weights.
 thaws = [0]
 
 _real_device: list[torch.device] = []
+
+
+def to_numpy(value: torch.Tensor) -> np.ndarray:
+    """An array of a tensor's values; of bfloat16, which NumPy has not, in float32."""
+    value = value.detach().cpu()
+    return value.float().numpy() if value.dtype is torch.bfloat16 else value.numpy()
 
 
 @contextmanager
@@ -249,10 +258,8 @@ class WeightOwner(PolicyOwner):
 
     def get_weights(self) -> list[np.ndarray]:
         """The weights as NumPy arrays, copies, in Keras's order and layout."""
-        return [
-            w.layout.to_keras(w.tensor).detach().to("cpu", copy=True).contiguous().numpy()
-            for w in self.collect()
-        ]
+        own = [w.layout.to_keras(w.tensor).detach() for w in self.collect()]
+        return [to_numpy(value.to("cpu", copy=True).contiguous()) for value in own]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Take weights from arrays in Keras's order and layout.

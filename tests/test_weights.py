@@ -51,6 +51,15 @@ def test_keras_layout_at_the_door() -> None:
     np.testing.assert_array_equal(layer.get_weights()[0], kernel)
 
 
+def test_weights_of_bfloat16_come_as_float32() -> None:
+    layer = Dense(2, dtype="bfloat16")
+    layer(torch.ones(1, 3))
+    kernel, bias = layer.get_weights()
+    assert kernel.dtype == bias.dtype == np.float32
+    layer.set_weights([kernel, bias])
+    assert torch.equal(layer.kernel, torch.from_numpy(kernel).bfloat16())
+
+
 @pytest.mark.parametrize("layout", [SAME, DENSE, CONV[1], CONV[2], CONV[3]])
 def test_layouts_go_both_ways(layout: Any) -> None:
     value = torch.rand(*range(2, 2 + (len(layout.axes) or 3)))

@@ -72,7 +72,8 @@ class Dense(Layer):
             self.bias = self.add_named_weight("bias", (self.units,))
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self.activation(F.linear(inputs, self.weight, self.bias))
+        x = inputs if inputs.is_floating_point() else inputs.to(self.weight.dtype)
+        return self.activation(F.linear(x, self.weight, self.bias))
 
     def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
         if not activations.keeps_shape(self.activation):

@@ -195,6 +195,7 @@ class EinsumDense(Layer):
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         weight: torch.Tensor = self.weight
         bias: torch.Tensor | None = self.bias
+        inputs = inputs if inputs.is_floating_point() else inputs.to(weight.dtype)
         if not self._linear:
             outputs = torch.einsum(self.equation, inputs, weight)
             return self.activation(outputs if bias is None else outputs + bias)

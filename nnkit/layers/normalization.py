@@ -169,7 +169,10 @@ class LayerNormalization(NormalizationLayer):
         x = self.floating(inputs)
         axes = self.axes_of(x.ndim)
         if self.trailing(x.ndim) and not self.rms_scaling:
-            return F.layer_norm(x, x.shape[axes[0] :], self.weight, self.bias, self.epsilon)
+            bias = self.bias
+            if self.weight is None and bias is not None:  # alone, torch wants it in x's dtype
+                bias = bias.to(x.dtype)
+            return F.layer_norm(x, x.shape[axes[0] :], self.weight, bias, self.epsilon)
         deviation = (x.var(axes, correction=0, keepdim=True) + self.epsilon).sqrt()
         centred = x if self.rms_scaling else x - x.mean(axes, keepdim=True)
         return self.scale_and_shift(centred / deviation)

@@ -11,6 +11,7 @@ import torch
 
 from nnkit.errors import ArgumentError
 from nnkit.tree import flatten, map_structure
+from nnkit.weights import to_numpy
 
 __all__ = ["Collector", "check_out", "on_host", "one_batch"]
 
@@ -51,7 +52,7 @@ class Collector:
 
     def add(self, outputs: Any) -> None:
         """Take the outputs of one batch, nested as the model nests them."""
-        arrays = [_to_numpy(leaf) for leaf in flatten(outputs)]
+        arrays = [to_numpy(leaf) for leaf in flatten(outputs)]
         if self._nesting is None:
             self._nesting = outputs
             self._begin(arrays)
@@ -117,7 +118,7 @@ class Collector:
 
 def on_host(outputs: Any) -> Any:
     """The outputs of one batch as arrays with memory of their own."""
-    return _nested(outputs, [_to_numpy(leaf).copy() for leaf in flatten(outputs)])
+    return _nested(outputs, [to_numpy(leaf).copy() for leaf in flatten(outputs)])
 
 
 def check_out(out: Any, outputs: Any, samples: int | None) -> None:
@@ -178,9 +179,3 @@ def _nested(nesting: Any, arrays: list[np.ndarray]) -> Any:
         return arrays[0]
     whole = dict(zip(map(id, flatten(nesting)), arrays, strict=True))
     return map_structure(lambda leaf: whole[id(leaf)], nesting)
-
-
-def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    tensor = tensor.detach().cpu()
-    # NumPy has no bfloat16.
-    return tensor.float().numpy() if tensor.dtype is torch.bfloat16 else tensor.numpy()

@@ -15,6 +15,7 @@ from nnkit.custom_objects import CustomObjectScope
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layers.core import Activation, Dense, Lambda
+from nnkit.layers.einsum_dense import EinsumDense
 from nnkit.layers.input import Input
 
 
@@ -67,6 +68,15 @@ def test_dense_is_torchs_linear() -> None:
     assert [w.shape for w in layer.get_weights()] == [(5, 3), (3,)]
     assert sorted(layer.state_dict()) == ["bias", "weight"]
     assert Dense(3, use_bias=False)(x).shape == (4, 3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "mixed_bfloat16"])
+@pytest.mark.parametrize("kind", [torch.int32, torch.uint8, torch.bool])
+def test_whole_numbers_become_floats(kind: torch.dtype, dtype: str) -> None:
+    x = torch.tensor([[1, 0, 1], [0, 1, 1]]).to(kind)
+    for layer in (Dense(4, dtype=dtype), EinsumDense("ab,bc->ac", 4, dtype=dtype)):
+        assert torch.equal(layer(x), layer(x.float()))
+        assert layer(Input((3,), dtype=kind)).shape == (None, 4)
 
 
 def test_penalties_see_keras_layout() -> None:

@@ -101,6 +101,19 @@ def test_half_precision() -> None:
     torch.testing.assert_close(layer.moving_mean, 0.01 * x.mean(0), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16", "bfloat16"])
+@pytest.mark.parametrize("options", [{"scale": False}, {"center": False}, {}])
+def test_layer_normalization_trains_in_mixed_precision(options: Any, dtype: str) -> None:
+    layer, wide = (LayerNormalization(**options, dtype=t) for t in (dtype, "float32"))
+    x = torch.randn(3, 4).to(layer(torch.randn(3, 4)).dtype).float()
+    found = []
+    for each in (layer, wide):
+        given = x.clone().requires_grad_()
+        (each(given).float() * torch.arange(4)).sum().backward()
+        found.append(given.grad)
+    torch.testing.assert_close(*found, rtol=0.05, atol=0.05)
+
+
 def test_weights_in_order() -> None:
     layer = BatchNormalization(renorm=True)
     layer(torch.zeros(2, 3))
