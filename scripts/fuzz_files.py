@@ -4,10 +4,10 @@ For every file: either it loads, or one of this package's errors says why not. N
 of the file runs, no other file or address is opened, memory stays below twice the file plus 256 MB,
 and it takes less than a second.
 
-    python scripts/fuzz_files.py [COUNT] [SEED]
+    python scripts/fuzz_files.py [COUNT] [SEED] [KIND]
 
 Prints how many files were opened, refused and loaded; a failure names its number, which with the
-same seed makes the same file again. The tests run a sample.
+same seed and kind makes the same file again. The tests run a sample.
 """
 
 from __future__ import annotations
@@ -46,8 +46,11 @@ Change = Callable[[bytes, random.Random], bytes]
 
 
 class Kind(NamedTuple):
-    """Files of one format: a sound one, how it is opened, and changes that know the format."""
+    """Files of one format: what it is called, its name's ending, a sound one, how it is opened,
+    and changes that know the format.
+    """
 
+    name: str
     ending: str
     sound: bytes
     load: Callable[[Path], Any]
@@ -186,6 +189,16 @@ def link(file: Any, key: str, draw: random.Random) -> None:
         file[key] = file["/"]  # a circle of hard links
 
 
+def group_link(file: Any, key: str, draw: random.Random) -> None:
+    """As `link`, where a group is expected."""
+    outside = str(trap())
+    parts = key.split("/")[:-1] or [key]
+    group = "/".join(parts[: draw.randint(1, len(parts))])
+    del file[group]
+    targets = [h5py.ExternalLink(outside, "/"), h5py.SoftLink("/"), file["/"]]
+    file[group] = draw.choice(targets)
+
+
 def many_groups(file: Any, key: str, draw: random.Random) -> None:
     group = file
     for number in range(draw.choice([50, 500])):
@@ -200,7 +213,8 @@ def attributes(file: Any, key: str, draw: random.Random) -> None:
 
 
 H5: list[Change] = [
-    h5_change(c) for c in (other_shape, other_dtype, bomb, link, link, many_groups, attributes)
+    h5_change(c)
+    for c in (other_shape, other_dtype, bomb, link, link, group_link, many_groups, attributes)
 ]
 
 
@@ -360,9 +374,9 @@ def spliced_lists(config: Any, draw: random.Random) -> Any:
     return config
 
 
+IN_CONFIG = (name_code, name_code, lambda_layer, extreme_numbers, more_layers, deep, spliced_lists)
 KERAS: list[Change] = [
-    *map(in_config, (name_code, name_code, lambda_layer, extreme_numbers, more_layers, deep)),
-    in_config(spliced_lists),
+    *map(in_config, IN_CONFIG),
     in_zip(other_members),
     in_zip(lambda members, draw: {
         name: in_h5(data, lambda f, k: draw.choice(IN_ARCHIVE)(f, k, draw), draw)
@@ -370,7 +384,29 @@ KERAS: list[Change] = [
         for name, data in members.items()
     }),
 ]  # fmt: skip
-IN_ARCHIVE = (other_shape, other_dtype, bomb, link, many_groups, attributes)
+IN_ARCHIVE = (other_shape, other_dtype, bomb, link, group_link, many_groups, attributes)
+
+
+def in_h5_config(change: Callable[[Any, random.Random], Any]) -> Change:
+    """Change the config in the file of a whole model from before Keras 3."""
+
+    def run(data: bytes, draw: random.Random) -> bytes:
+        def rewrite(file: Any, key: str) -> None:
+            name = draw.choice(["model_config", "model_config", "model_config", "training_config"])
+            tree = json.loads(file.attrs[name])
+            try:
+                text = change(tree, draw)
+            except (IndexError, KeyError):  # a change that knows models only
+                text = "{}"
+            text = text if isinstance(text, str) else json.dumps(text)
+            file.attrs[name] = text.encode()[: 2**15] if draw.random() < 0.5 else text
+
+        return in_h5(data, rewrite, draw)
+
+    return run
+
+
+LEGACY: list[Change] = [*H5, *map(in_h5_config, IN_CONFIG)]
 
 
 # -- the formats -----------------------------------------------------------------------------------
@@ -404,10 +440,12 @@ def kinds() -> list[Kind]:
     ):
         path = folder / f"m{ending}"
         made.save_weights(path)
-        found.append(Kind(ending, path.read_bytes(), made.load_weights, changes))
+        found.append(Kind(ending, ending, path.read_bytes(), made.load_weights, changes))
     made.fit(np.zeros((2, 6, 6, 1)), np.zeros((2, 3)), verbose=0)
-    made.save(folder / "m.keras")
-    found.append(Kind(".keras", (folder / "m.keras").read_bytes(), open_model, KERAS))
+    for name, ending, changes in ((".keras", ".keras", KERAS), ("model.h5", ".h5", LEGACY)):
+        path = folder / f"whole{ending}"
+        made.save(path)
+        found.append(Kind(name, ending, path.read_bytes(), open_model, changes))
     return found
 
 
@@ -511,9 +549,9 @@ def make(kind: Kind, number: int, seed: int) -> bytes:
     return draw.choice(changes)(kind.sound, draw)
 
 
-def run(count: int, seed: int, first: int = 0) -> tuple[Counter[str], list[str]]:
+def run(count: int, seed: int, only: str | None = None) -> tuple[Counter[str], list[str]]:
     """Open `count` files in this process; how often what happened, and what must not."""
-    every = kinds()
+    every = [kind for kind in kinds() if only in (None, kind.name)]
     canary(), trap()
     folder = Path(tempfile.mkdtemp())
     # A module that can be imported, and says so if a file has it imported.
@@ -528,14 +566,14 @@ def run(count: int, seed: int, first: int = 0) -> tuple[Counter[str], list[str]]
     watch()
     seen: Counter[str] = Counter()
     wrong = []
-    for number in range(first, first + count):
+    for number in range(count):
         kind = every[number % len(every)]
         path = folder / f"{number}{kind.ending}"
         path.write_bytes(make(kind, number, seed))
         outcome = open_one(kind, path)
-        seen[f"{kind.ending}: {outcome.word}"] += 1
+        seen[f"{kind.name}: {outcome.word}"] += 1
         if outcome.word not in ("loaded", "refused"):
-            wrong.append(f"file {number} ({kind.ending}): {outcome.word}\n{outcome.detail}")
+            wrong.append(f"file {number} ({kind.name}): {outcome.word}\n{outcome.detail}")
         path.unlink()
     return seen, wrong
 
@@ -546,7 +584,7 @@ def main() -> None:
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     torch.set_num_threads(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    seen, wrong = run(count, seed)
+    seen, wrong = run(count, seed, sys.argv[3] if len(sys.argv) > 3 else None)
     for word, times in sorted(seen.items()):
         print(f"{times:8}  {word}")
     for line in wrong[:20]:

@@ -77,7 +77,7 @@ from nnkit.layers.embedding import Embedding, ReversibleEmbedding
 from nnkit.layers.hashing import HashedCrossing, Hashing
 from nnkit.layers.identity import Identity, Masking
 from nnkit.layers.input import Input, InputLayer
-from nnkit.layers.lookup import IntegerLookup
+from nnkit.layers.integer_lookup import IntegerLookup
 from nnkit.layers.merging import (
     Add,
     Average,

@@ -1,10 +1,10 @@
-"""Indices of a vocabulary, given or learned, for whole numbers; the base of that for words."""
+"""Indices of a vocabulary, given or learned: the base of that for numbers and that for words."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from nnkit.errors import ArgumentError, DataError, NotBuiltError
-from nnkit.layers.hashing import hash_bins
 from nnkit.layers.normalization_by_data import (
     MODES,
     DataLayer,
@@ -23,11 +22,10 @@ from nnkit.layers.normalization_by_data import (
     read_batches,
     salt_of,
 )
-from nnkit.probing import is_meta
 from nnkit.shapes import one_of, positive
 from nnkit.tree import flatten
 
-__all__ = ["IndexLookup", "IntegerLookup"]
+__all__ = ["IndexLookup"]
 
 
 class IndexLookup(DataLayer):
@@ -73,9 +71,10 @@ class IndexLookup(DataLayer):
         salt: Any = None,
         **kwargs: Any,
     ) -> None:
-        # Keras's configs hold these; the vocabulary tells its size, and indices have one dtype.
-        for unused in ("vocabulary_size", "has_input_vocabulary", "dtype"):
+        # Keras's configs hold these; a file brings the vocabulary after the model is built.
+        for unused in ("has_input_vocabulary", "dtype"):
             kwargs.pop(unused, None)
+        self._size_to_come: int | None = kwargs.pop("vocabulary_size", None)
         super().__init__(name=name, **kwargs)
         who = self.label
         # What came with the constructor is written into configs; the rest is state.
@@ -161,9 +160,7 @@ class IndexLookup(DataLayer):
             )
         if isinstance(vocabulary, (str, os.PathLike)):
             if not Path(vocabulary).is_file():
-                raise ArgumentError(
-                    f"{who}: there is no vocabulary file {os.fspath(vocabulary)!r}."
-                )
+                raise ArgumentError(f"{who}: there is no vocabulary file {str(vocabulary)!r}.")
             vocabulary = Path(vocabulary).read_text("utf-8").removesuffix("\n").split("\n")
             vocabulary = vocabulary if self.words else [int(line) for line in vocabulary]
         given = self.tokens_of(as_rows(vocabulary, who))
@@ -272,7 +269,12 @@ class IndexLookup(DataLayer):
             )
 
     def infer_output(self, inputs: Any, **kwargs: Any) -> Any:
-        depth = 0 if self.output_mode == "int" else self.depth()
+        if self.output_mode == "int":
+            depth = 0
+        elif self._tokens is None and self._size_to_come and not self.pad_to_max_tokens:
+            depth = self._size_to_come
+        else:
+            depth = self.depth()
         dtype = torch.get_default_dtype() if self.output_mode == "tf_idf" else torch.int64
         return inputs.new_empty(encoded_shape(inputs.shape, self.output_mode, depth), dtype=dtype)
 
@@ -313,20 +315,24 @@ class IndexLookup(DataLayer):
         }
 
     def learned_files(self) -> dict[str, bytes]:
-        """What was learned, as Keras keeps it in a model's file: the vocabulary, a token a line."""
-        if self._tokens is None or self.input_vocabulary is not None:
-            return {}
-        text = "\n".join(str(token) for token in self.get_vocabulary())
-        return {"vocabulary.txt": text.encode()}
+        """The vocabulary, a token a line."""
+        in_config = self._tokens is None or self.input_vocabulary is not None
+        text = "\n".join(map(str, self.get_vocabulary()))
+        return {} if in_config else {"vocabulary.txt": text.encode()}
 
-    def take_files(self, read: Any) -> None:
-        """Take what `learned_files` gave; `read` gives a file's contents, or None."""
+    def take_files(self, read: Callable[[str], bytes | None]) -> None:
+        """Take the vocabulary of a file."""
         content = None if self._given else read("vocabulary.txt")
         if content is not None:
             lines = content.decode("utf-8").rstrip("\n").split("\n")
             tokens = lines if self.words else [int(line) for line in lines]
+            # Their places; the values come from the file with the weights.
             weights = [0.0] * len(tokens) if self.output_mode == "tf_idf" else None
             self.set_vocabulary(tokens, weights)
+
+    def learned_values(self) -> dict[str, torch.Tensor]:
+        """The weights of the tokens in "tf_idf" mode."""
+        return {} if self.idf_weights is None else {"idf_weights": self.idf_weights}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -340,81 +346,3 @@ class IndexLookup(DataLayer):
                 f"no file is opened because a config names it. Give its tokens in a list."
             )
         return super().from_config(config)
-
-
-class IntegerLookup(IndexLookup):
-    """Give whole numbers their place in a vocabulary; the arguments are those of IndexLookup.
-
-    Shape: any -> the same (int64), or with an axis of tokens: see CategoryEncoding
-    Raises: NotBuiltError when called before adapt(); DataError for unknown numbers where
-        num_oov_indices is 0 (not when compiled).
-    """
-
-    words = False
-    _keys: torch.Tensor
-    _places: torch.Tensor
-    _table: torch.Tensor
-
-    def __init__(
-        self,
-        max_tokens: int | None = None,
-        num_oov_indices: int = 1,
-        mask_token: int | None = None,
-        oov_token: int = -1,
-        vocabulary: Any = None,
-        vocabulary_dtype: str = "int64",
-        idf_weights: Any = None,
-        invert: bool = False,
-        output_mode: str = "int",
-        sparse: bool = False,
-        pad_to_max_tokens: bool = False,
-        oov_method: str = "floormod",
-        salt: Any = None,
-        name: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        one_of("IntegerLookup", "vocabulary_dtype", vocabulary_dtype, ("int64",))
-        places = (max_tokens, num_oov_indices, mask_token, oov_token, "int64")
-        known: Any = (vocabulary, idf_weights, invert, output_mode, sparse, pad_to_max_tokens)
-        known += (oov_method, name, salt)
-        super().__init__(*places, *known, **kwargs)
-
-    def tokens_of(self, values: Any) -> list[Any]:
-        array = np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values)
-        if array.dtype == object and all(isinstance(v, (int, np.integer)) for v in array.flat):
-            array = array.astype("int64")
-        if array.dtype.kind not in "iufb":
-            raise DataError(f"{self.label} takes whole numbers, got an array of {array.dtype}.")
-        return array.astype("int64").reshape(-1).tolist()
-
-    def _keep(self, tokens: list[Any], weights: np.ndarray | None, whole: bool) -> None:
-        super()._keep(tokens, weights, whole)
-        device = self._keys.device if hasattr(self, "_keys") else None
-        keys, order = torch.tensor(tokens, dtype=torch.int64, device=device).sort()
-        self.register_buffer("_keys", keys, persistent=False)
-        self.register_buffer("_places", order + self._token_start, persistent=False)
-        if self.invert:
-            table = torch.tensor(self.get_vocabulary(), dtype=torch.int64, device=device)
-            self.register_buffer("_table", table, persistent=False)
-
-    def find(self, inputs: Any) -> torch.Tensor:
-        x = inputs.to(torch.int64).contiguous()
-        at = torch.searchsorted(self._keys, x).clamp_max(self._keys.shape[0] - 1)
-        known = self._keys[at] == x
-        other: Any = self._oov_start if self.num_oov_indices else -1
-        if self.num_oov_indices > 1 and self.oov_method == "floormod":
-            other = torch.remainder(x, self.num_oov_indices) + self._oov_start
-        elif self.num_oov_indices > 1:
-            other = hash_bins(x, self.num_oov_indices, self.salt) + self._oov_start
-        found = torch.where(known, self._places[at], other)
-        hidden = None if self.mask_token is None else x == self.mask_token
-        if not (self.num_oov_indices or is_meta(x) or torch.compiler.is_compiling()):
-            missing = ~known if hidden is None else ~(known | hidden)
-            if bool(missing.any()):
-                self.refuse_unknown(x[missing].tolist())
-        return found if hidden is None else found.masked_fill(hidden, self.mask_place())
-
-    def tokens_at(self, indices: Any) -> torch.Tensor:
-        x, size = indices.to(torch.int64), self._table.shape[0]
-        inside = (x >= 0) & (x < size)
-        return torch.where(inside, self._table[x.clamp(0, size - 1)], self.oov_token)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Real
 from typing import Any
 
@@ -46,6 +46,17 @@ class DataLayer(Layer):
         if not isinstance(inputs, torch.Tensor):
             inputs = as_rows(inputs, self.label)
         return super().__call__(inputs, *args, **kwargs)
+
+    def learned_files(self) -> dict[str, bytes]:
+        """What was learned and is no weight, as Keras keeps it in a model's file: files by name."""
+        return {}
+
+    def learned_values(self) -> dict[str, torch.Tensor]:
+        """What was learned and lies among the weights of a model's file, though it is none."""
+        return {}
+
+    def take_files(self, read: Callable[[str], bytes | None]) -> None:
+        """Take what `learned_files` gave; `read` gives a file's contents, or None."""
 
 
 def as_rows(value: Any, who: str) -> Any:

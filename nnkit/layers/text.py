@@ -286,6 +286,14 @@ class TextVectorization(DataLayer):
         coded = lookup.coded(places)
         return coded.reshape(*lead, coded.shape[-1])
 
+    def learned_files(self) -> dict[str, bytes]:
+        """Those of the lookup, which Keras keeps twice in a model's file."""
+        return self._lookup_layer.learned_files()
+
+    def learned_values(self) -> dict[str, torch.Tensor]:
+        """As `learned_files`."""
+        return self._lookup_layer.learned_values()
+
     def get_config(self) -> dict[str, Any]:
         known = self._lookup_layer.get_config()
         learned = {key: known[key] for key in ("vocabulary", "idf_weights")}

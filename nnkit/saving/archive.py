@@ -14,7 +14,6 @@ import os
 import time
 import warnings
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -22,22 +21,14 @@ from typing import Any
 
 from nnkit.custom_objects import supplying
 from nnkit.errors import ArgumentError, FileError, NnkitError
-from nnkit.initializers import left_empty
 from nnkit.saving.atomic import replacing
-from nnkit.serialization import (
-    deserialize_keras_object,
-    is_object_config,
-    serialize_keras_object,
-    sharing_objects,
-)
+from nnkit.serialization import is_object_config, serialize_keras_object, sharing_objects
 
 __all__ = ["load_model", "save_model"]
 
 # The version of Keras whose format this is; Keras reads files of its own and of later ones.
 _KERAS_VERSION = "3.15.1"
 _CONFIG, _METADATA, _WEIGHTS, _ASSETS = "config.json", "metadata.json", "model.weights.h5", "assets"
-# A config is text of a few hundred bytes a layer; more than this is no config.
-_CONFIG_LIMIT = 64 * 2**20
 _LEGACY = (".h5", ".hdf5")
 
 
@@ -140,6 +131,10 @@ def _naming(path: Path) -> Iterator[None]:
         raise FileError(f"{str(path)!r}: {error}") from error
     except NnkitError as error:
         raise FileError(f"{str(path)!r} cannot be loaded: {error}") from error
+    except RecursionError as error:
+        raise FileError(
+            f"{str(path)!r} cannot be loaded: its config is nested too deeply for that of a model."
+        ) from error
     except Exception as error:  # bytes that are no such file can make a reader raise anything
         said = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise FileError(
@@ -160,15 +155,16 @@ def _load(
             raise FileError(f"its member {name!r} claims to be larger than the file.")
     if _CONFIG not in members or _WEIGHTS not in members:
         raise FileError(f"a model's archive holds {_CONFIG} and {_WEIGHTS}; this one does not.")
-    config = json.loads(_read(archive, members[_CONFIG], min(_CONFIG_LIMIT, 64 * size)))
+    whole = _library("whole")
+    config = whole.read_config(_read(archive, members[_CONFIG], whole.CONFIG_LIMIT))
     if not is_object_config(config):
         raise FileError(f"its {_CONFIG} is not the config of a model.")
     compiled = config.pop("compile_config", None)
     h5 = _library("h5")
     with _member(archive, file, members[_WEIGHTS], size) as weights:
         with h5.opened(path, weights) as found, supplying(custom_objects), sharing_objects():
-            model = _made(config, found, size)
-            whole = _library("whole")
+            model = whole.made(config, sum(stored.size for stored in found.values()), size)
+            whole.take_assets(model, lambda name: _asset(archive, members, name, size))
             if model.built:
                 whole.fill(model, found)
             elif found:
@@ -176,24 +172,10 @@ def _load(
                     f"the model {model.name!r} could not be built, so its weights have no place. "
                     f"Write build_from_config(self, config) in its class."
                 )
-            whole.take_assets(model, lambda name: _asset(archive, members, name, size))
             if compile and compiled:
                 model.compile_from_config(compiled)
         if compile and compiled:
             whole.load_optimizer(model, path, weights)
-    return model
-
-
-def _made(config: Any, found: Any, size: int) -> Any:
-    """The model of a config, with weights that are not yet filled in."""
-    declared = sum(stored.size for stored in found.values())
-    # A few bytes can claim to be an endless array of zeros: refused before there is memory.
-    if declared > 2 * size + 2**27:
-        raise FileError(f"it claims to hold {declared} bytes of weights, but has {size} bytes.")
-    with left_empty(2 * declared + 2**20):
-        model = deserialize_keras_object(config)
-    if not hasattr(model, "built"):
-        raise FileError(f"it holds a {type(model).__name__}, which is no model or layer.")
     return model
 
 
@@ -207,20 +189,19 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> byte
 
 def _asset(archive: zipfile.ZipFile, members: Any, name: str, size: int) -> bytes | None:
     member = members.get(f"{_ASSETS}/{name}")
-    return None if member is None else _read(archive, member, 8 * size)
+    return None if member is None else _read(archive, member, size + 2**23)
 
 
 @contextmanager
 def _member(archive: zipfile.ZipFile, file: Any, member: zipfile.ZipInfo, size: int) -> Any:
     """The weights as a file: the part of the archive they are, or their unpacked bytes."""
     if member.compress_type != zipfile.ZIP_STORED:
-        yield io.BytesIO(_read(archive, member, 8 * size))
+        yield io.BytesIO(_read(archive, member, 2 * size + 2**26))
         return
     with archive.open(member) as opened:
         start = opened._orig_compress_start  # type: ignore[attr-defined]  # no public name for it
-        crc = 0
-        while chunk := opened.read(2**20):
-            crc = zlib.crc32(chunk, crc)
+        while opened.read(2**20):
+            pass  # at the end, zipfile compares the checksum
     yield io.BufferedReader(_Window(file, start, member.file_size), 2**16)
 
 

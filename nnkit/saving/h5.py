@@ -8,7 +8,6 @@ numbers. An object is written where Keras's walk meets it first.
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,10 +21,11 @@ import torch
 from torch import nn
 
 from nnkit.layer import Layer
+from nnkit.layers.normalization_by_data import DataLayer
 from nnkit.layers.recurrent_base import Recurrent
 from nnkit.layouts import SAME
 from nnkit.naming import to_snake_case
-from nnkit.saving.hdf5 import datasets, read_dataset, write_dataset
+from nnkit.saving.hdf5 import datasets, group_at, read_dataset, read_text, size_of, write_dataset
 from nnkit.saving.weights import Place, Stored
 from nnkit.weights import Weight, WeightOwner
 from nnkit.wrapper import TorchModuleWrapper
@@ -91,14 +91,10 @@ def opened(
 
 def _stored(path: Path, found: Mapping[str, Any], optimizer: bool = False) -> dict[str, Stored]:
     return {
-        key: Stored(tuple(item.shape or ()), partial(read_dataset, path, item), _size(item))
+        key: Stored(tuple(item.shape or ()), partial(read_dataset, path, item), size_of(item))
         for key, item in found.items()
         if _OTHER_OBJECTS.isdisjoint(key.split("/")[:-1]) is not optimizer
     }
-
-
-def _size(item: Any) -> int:
-    return math.prod(item.shape or ()) * int(item.dtype.itemsize)
 
 
 def places_by_name(model: Layer) -> dict[str, Place]:
@@ -121,9 +117,10 @@ def opened_by_name(path: Path) -> Iterator[Mapping[str, Stored]]:
         names = {}
         for key in found:
             top = _TOP.match(key)
-            name = file[f"{top[0]}/vars"].attrs.get("name") if top else None
+            group = group_at(file, f"{top[0]}/vars") if top else None
+            name = None if group is None else read_text(group, "name")
             if top and name is not None:
-                names[top[0]] = name if isinstance(name, str) else name.decode()
+                names[top[0]] = name
         yield {_renamed(key, names): stored for key, stored in _stored(path, found).items()}
 
 
@@ -156,6 +153,8 @@ def walk(module: nn.Module, prefix: str, seen: set[int]) -> Iterator[_Visit]:
         yield prefix, module, state
         return
     own = {str(index): weight for index, weight in enumerate(module._own())}
+    if isinstance(module, DataLayer):
+        own |= {key: Weight(key, value, SAME) for key, value in module.learned_values().items()}
     if own and isinstance(module, Recurrent):
         # Keras's recurrent layers hold a cell, which holds the weights.
         yield prefix, module, {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,10 @@ import torch
 from nnkit.errors import FileError
 from nnkit.saving.checksum import checksum
 
-__all__ = ["damaged", "datasets", "read_dataset", "write_dataset"]
+__all__ = [
+    "damaged", "datasets", "group_at", "read_attribute", "read_dataset", "read_text", "size_of",
+    "write_dataset",
+]  # fmt: skip
 
 _CHECKSUM = "checksum"
 
@@ -57,22 +62,96 @@ def datasets(path: Path, source: Any = None) -> Iterator[tuple[Any, dict[str, An
         yield file, found
 
 
+def group_at(file: Any, path: str) -> Any:
+    """The group at a path of a file; None if there is none, or only a link leads there."""
+    for part in path.split("/"):
+        links, key = file.id.links, part.encode()
+        if not links.exists(key) or links.get_info(key).type != h5py.h5l.TYPE_HARD:
+            return None
+        file = file[part]
+        if not isinstance(file, h5py.Group):
+            return None
+    return file
+
+
+def size_of(dataset: Any) -> int:
+    """The bytes that an array claims to have."""
+    return math.prod(dataset.shape or ()) * int(dataset.dtype.itemsize)
+
+
+def read_attribute(owner: Any, name: str, limit: int = 2**16) -> Any:
+    """The value of an attribute of a file, group or array; None if there is no such attribute.
+
+    Raises: FileError when it claims more than `limit` bytes, or lies where reading would not end.
+    """
+    if name not in owner.attrs:
+        return None
+    about = owner.attrs.get_id(name)
+    if math.prod(about.shape or ()) * about.dtype.itemsize > limit:
+        raise FileError(f"its attribute {name!r} claims to be longer than there can be.")
+    if about.dtype.hasobject:
+        _check_heaps(owner.file.filename)
+    return owner.attrs[name]
+
+
+def read_text(owner: Any, name: str, limit: int = 2**16) -> str | None:
+    """As `read_attribute`, for a text."""
+    value = read_attribute(owner, name, limit)
+    if value is not None and not isinstance(value, (str, bytes)):
+        raise FileError(f"its attribute {name!r} is no text.")
+    return value.decode() if isinstance(value, bytes) else value
+
+
+_HEAP, _OBJECTS = b"GCOL\x01\0\0\0", 2**16
+
+
+def _check_heaps(filename: str) -> None:
+    """Refuse a file whose texts have sizes that the HDF5 library would follow in a circle.
+
+    Texts lie in collections: a head of 16 bytes, with the collection's size, then for each text a
+    head of 16 bytes, with its number and size, and the text, filled up to 8 bytes. The library adds
+    up these sizes with overflow, and then never comes to the end.
+    """
+    with open(filename, "rb") as file:
+        data, left = file.read(), _OBJECTS
+    start = data.find(_HEAP)
+    while start >= 0:
+        size = int.from_bytes(data[start + 8 : start + 16], "little")
+        at, end = start + 16, min(start + size, len(data))
+        while at + 16 <= end:
+            number, taken = struct.unpack_from("<H6xQ", data, at)
+            # Number 0 is what is free, with its own head.
+            taken = taken if number == 0 else 16 + -(-taken // 8) * 8
+            left -= 1
+            if taken < 16 or at + taken > end or left < 0:
+                raise FileError("the sizes of its texts are damaged.")
+            at += taken
+        start = data.find(_HEAP, start + 8)
+
+
 def read_dataset(path: Path, dataset: Any) -> torch.Tensor:
     """The values of an array.
 
     Raises: FileError when it cannot be read, or is not what was written.
     """
     try:
+        if dataset.dtype.hasobject:
+            raise ValueError("it holds no numbers")
         value = np.asarray(dataset[()])
-        written = dataset.attrs.get(_CHECKSUM)
-        if written is not None and int(written) != checksum(value):
+        written = _written_checksum(dataset)
+        if written is not None and written != checksum(value):
             raise ValueError("its checksum is another")
-        if dataset.attrs.get("dtype") == "bfloat16":
+        if value.dtype == np.dtype("V2"):  # only bfloat16 is written so
             # NumPy does not know this type: the file has two raw bytes a number.
             return torch.from_numpy(value.view(np.int16)).view(torch.bfloat16)
         return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=False))
     except Exception as exc:  # as above
         raise damaged(path, exc, dataset.name) from exc
+
+
+def _written_checksum(dataset: Any) -> int | None:
+    written = read_attribute(dataset, _CHECKSUM)
+    return None if written is None else int(written)
 
 
 def damaged(path: Path, exc: Exception, key: str = "") -> FileError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,26 @@ import numpy as np
 from nnkit.errors import ArgumentError, FileError
 from nnkit.layer import Layer
 from nnkit.saving.h5 import children
-from nnkit.saving.hdf5 import damaged, datasets, read_dataset, write_dataset
+from nnkit.saving.hdf5 import (
+    damaged,
+    datasets,
+    group_at,
+    read_attribute,
+    read_dataset,
+    size_of,
+    write_dataset,
+)
 from nnkit.saving.weights import Place, Stored
 from nnkit.weights import Weight
 from nnkit.wrapper import as_layer
 
-__all__ = ["is_legacy", "is_model", "opened", "opened_by_name", "places", "places_by_name", "write",
-           "write_group"]  # fmt: skip
+__all__ = [
+    "is_legacy", "is_model", "listed_names", "opened", "opened_by_name", "places",
+    "places_by_name", "write", "write_group",
+]  # fmt: skip
 
 _TOP = "top_level_model_weights"
+_LIST_LIMIT = 2**24  # bytes that one list may claim
 _LIMIT = 64512  # bytes in one attribute; longer lists are cut into several
 
 
@@ -111,9 +123,8 @@ def _root(file: Any) -> str | None:
     """Where the list of layers is: "" or, in the file of a whole model, "model_weights"."""
     if _has_names(file):
         return ""
-    inside = file.get("model_weights", getlink=True)
-    whole = isinstance(inside, h5py.HardLink) and isinstance(file["model_weights"], h5py.Group)
-    return "model_weights/" if whole and _has_names(file["model_weights"]) else None
+    inside = group_at(file, "model_weights")
+    return "model_weights/" if inside is not None and _has_names(inside) else None
 
 
 def _has_names(group: Any) -> bool:
@@ -131,8 +142,11 @@ def _listed(path: Path) -> Iterator[dict[str, list[Stored]]]:
                     f"Is it something else?"
                 )
             top = file[root] if root else file
-            layers = {name: _stored(path, found, root, name, top) for name in _names(top, "layer")}
-            if f"{root}{_TOP}" in file and _names(file[f"{root}{_TOP}"], "weight"):
+            layers = {
+                name: _stored(path, found, root, name, top) for name in listed_names(top, "layer")
+            }
+            own = group_at(top, _TOP)
+            if own is not None and listed_names(own, "weight"):
                 layers[_TOP] = _stored(path, found, root, _TOP, top)
         except FileError:
             raise
@@ -143,25 +157,27 @@ def _listed(path: Path) -> Iterator[dict[str, list[Stored]]]:
 
 def _stored(path: Path, found: Mapping[str, Any], root: str, layer: str, top: Any) -> list[Stored]:
     stored = []
-    for name in _names(top[layer], "weight"):
+    group = group_at(top, layer)
+    if group is None:
+        raise FileError(f"{str(path)!r} lists the layer {layer!r}, which it does not hold.")
+    for name in listed_names(group, "weight"):
         dataset = found.get(f"{root}{layer}/{name}")
         if dataset is None:
             raise FileError(f"{str(path)!r} lists {layer}/{name}, which it does not hold.")
-        stored.append(Stored(tuple(dataset.shape or ()), partial(read_dataset, path, dataset)))
+        read = partial(read_dataset, path, dataset)
+        stored.append(Stored(tuple(dataset.shape or ()), read, size_of(dataset)))
     return stored
 
 
-def _names(group: Any, kind: str) -> list[str]:
-    """The list in an attribute, which may be cut in parts."""
-    whole = f"{kind}_names"
-    if whole in group.attrs:
-        parts = [group.attrs[whole]]
-    else:
-        parts = []
-        while f"{whole}{len(parts)}" in group.attrs:
-            parts.append(group.attrs[f"{whole}{len(parts)}"])
-    names = [name for part in parts for name in np.asarray(part).ravel().tolist()]
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+def listed_names(group: Any, kind: str) -> list[str]:
+    """The names of layers or weights in an attribute, which may be cut in parts."""
+    names = f"{kind}_names"
+    parts = [read_attribute(group, names, _LIST_LIMIT)]
+    if parts[0] is None:
+        cut = (read_attribute(group, f"{names}{at}", _LIST_LIMIT) for at in count())
+        parts = list(takewhile(lambda part: part is not None, cut))
+    every = [name for part in parts for name in np.asarray(part).ravel().tolist()]
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in every]
 
 
 def _set_names(group: Any, attribute: str, names: list[str]) -> None:

@@ -6,30 +6,80 @@ learned is a file of its own, in a folder with the layer's path.
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 
 from nnkit.errors import FileError
+from nnkit.initializers import left_empty
 from nnkit.layer import Layer
+from nnkit.layers.normalization_by_data import DataLayer
 from nnkit.layouts import SAME, Layout
 from nnkit.optimizers import Optimizer
 from nnkit.saving.h5 import join, opened, places, walk
 from nnkit.saving.h5 import write as write_h5
 from nnkit.saving.weights import Stored, compare
 from nnkit.saving.weights import fill as fill_places
+from nnkit.serialization import deserialize_keras_object
 
 __all__ = [
+    "CONFIG_LIMIT",
     "assets",
+    "check_declared",
     "fill",
     "load_optimizer",
+    "made",
     "optimizer_values",
+    "read_config",
     "take_assets",
     "take_values",
     "write",
 ]
+
+
+# A config is text of some hundred bytes a layer, a few dozen lists and dicts among them. What is
+# longer is none, and would take many times its own size once it is read.
+CONFIG_LIMIT = 2**24
+_NESTINGS_LIMIT = 2**18
+
+
+def read_config(text: bytes | str) -> Any:
+    """The config in a file's text.
+
+    Raises: FileError when it is longer than that of any model; ValueError when it is no JSON.
+    """
+    raw = text.encode() if isinstance(text, str) else text
+    if len(raw) > CONFIG_LIMIT or raw.count(b"{") + raw.count(b"[") > _NESTINGS_LIMIT:
+        raise FileError(f"its config of {len(raw)} bytes is longer than that of any model.")
+    return json.loads(raw)
+
+
+def made(config: Any, declared: int, size: int) -> Any:
+    """The model of a config, with weights that are not yet filled in.
+
+    Args:
+        config: of the model, or of a layer.
+        declared: bytes that the arrays in the file claim to have.
+        size: bytes of the file.
+
+    Raises: FileError when it claims, or its config asks for, far more than the file can hold.
+    """
+    check_declared(declared, size)
+    with left_empty(2 * declared + 2**20):
+        model = deserialize_keras_object(config)
+    if not hasattr(model, "built"):
+        raise FileError(f"it holds a {type(model).__name__}, which is no model or layer.")
+    return model
+
+
+def check_declared(declared: int, size: int) -> None:
+    """Refuse a few bytes that claim to be an endless array, before there is memory for it."""
+    if declared > 2 * size + 2**27:
+        raise FileError(f"it claims to hold {declared} bytes of weights, but has {size} bytes.")
 
 
 def write(model: Layer, path: Any, optimizer: bool = True) -> None:
@@ -130,12 +180,9 @@ def assets(model: Layer) -> dict[str, bytes]:
     return {
         join(prefix, name): content
         for prefix, module, _ in walk(model, "", set())
-        for name, content in _learned(module).items()
+        if isinstance(module, DataLayer)
+        for name, content in module.learned_files().items()
     }
-
-
-def _learned(module: Any) -> dict[str, bytes]:
-    return dict(module.learned_files()) if hasattr(module, "learned_files") else {}
 
 
 def take_assets(model: Layer, read: Callable[[str], bytes | None]) -> None:
@@ -146,6 +193,9 @@ def take_assets(model: Layer, read: Callable[[str], bytes | None]) -> None:
         read: gives a file's contents for its path, or None.
     """
     for prefix, module, _ in walk(model, "", set()):
-        layer: Any = module
-        if hasattr(layer, "take_files"):
-            layer.take_files(lambda name, prefix=prefix: read(join(prefix, name)))
+        if isinstance(module, DataLayer):
+            module.take_files(partial(_asset, read, prefix))
+
+
+def _asset(read: Callable[[str], bytes | None], prefix: str, name: str) -> bytes | None:
+    return read(join(prefix, name))

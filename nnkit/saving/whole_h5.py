@@ -8,6 +8,7 @@ The file has the architecture in the attribute "model_config", how it is trained
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,22 @@ import torch
 
 from nnkit.custom_objects import supplying
 from nnkit.errors import FileError
-from nnkit.initializers import left_empty
 from nnkit.saving import legacy_h5
-from nnkit.saving.hdf5 import datasets, read_dataset, write_dataset
+from nnkit.saving.hdf5 import datasets, group_at, read_dataset, read_text, size_of, write_dataset
 from nnkit.saving.weights import compare, fill
-from nnkit.saving.whole import optimizer_values, take_values
-from nnkit.serialization import deserialize_keras_object, serialize_keras_object, sharing_objects
+from nnkit.saving.whole import (
+    CONFIG_LIMIT,
+    check_declared,
+    made,
+    optimizer_values,
+    read_config,
+    take_values,
+)
+from nnkit.serialization import serialize_keras_object, sharing_objects
 
 __all__ = ["load", "save"]
 
-_VERSION, _WEIGHTS = "3.15.1", "optimizer_weights"
+_VERSION, _OPTIMIZER = "3.15.1", "optimizer_weights"
 
 
 def save(model: Any, path: Path, config: dict[str, Any], compiled: Any) -> None:
@@ -44,7 +51,7 @@ def save(model: Any, path: Path, config: dict[str, Any], compiled: Any) -> None:
         file.attrs["training_config"] = json.dumps(training).encode()
         for _, known, values in list(optimizer_values(model))[:1]:
             names = [f"{known.name}/variable_{number}" for number in range(len(values))]
-            group = file.create_group(_WEIGHTS)
+            group = file.create_group(_OPTIMIZER)
             group.attrs["weight_names"] = [name.encode() for name in names]
             for name, (tensor, layout) in zip(names, values, strict=True):
                 write_dataset(group, name, layout.to_keras(tensor))
@@ -56,15 +63,16 @@ def load(path: Path, size: int, custom_objects: Any, compile: bool) -> Any:
     Raises: FileError when it holds no model, or one that does not fit its weights.
     """
     with datasets(path) as (file, found):
-        config, training = (_text(file, name) for name in ("model_config", "training_config"))
-        names = file[_WEIGHTS].attrs["weight_names"] if _WEIGHTS in file else []
-        keys = [f"{_WEIGHTS}/{_plain(name)}" for name in names]
-        states = [read_dataset(path, found[key]) for key in keys if key in found]
-    if config is None:
+        declared = sum(map(size_of, found.values()))
+        check_declared(declared, size)
+        config, training = (
+            _config(file, name, size) for name in ("model_config", "training_config")
+        )
+        states = _states(path, file, found)
+    if not isinstance(config, dict):
         raise FileError("it holds weights only: make the model, and call load_weights on it.")
     with supplying(custom_objects), sharing_objects():
-        with left_empty(4 * size + 2**20):
-            model = deserialize_keras_object({"module": "keras.models", **config})
+        model = made({"module": "keras.models", **config}, declared, size)
         places = legacy_h5.places(model)
         with legacy_h5.opened(path) as stored:
             report, misfits = compare(places, stored)
@@ -85,10 +93,14 @@ def _compile(model: Any, training: dict[str, Any], states: list[torch.Tensor]) -
         take_values(known, slots, states)
 
 
-def _text(file: Any, name: str) -> Any:
-    value = file.attrs.get(name)
-    return None if value is None else json.loads(_plain(value))
+def _config(file: Any, name: str, size: int) -> Any:
+    text = read_text(file, name, min(CONFIG_LIMIT, size))
+    return None if text is None else read_config(text)
 
 
-def _plain(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+def _states(path: Path, file: Any, found: Mapping[str, Any]) -> list[torch.Tensor]:
+    """The optimizer's variables, in their order."""
+    group = group_at(file, _OPTIMIZER)
+    names = [] if group is None else legacy_h5.listed_names(group, "weight")
+    keys = [f"{_OPTIMIZER}/{name}" for name in names]
+    return [read_dataset(path, found[key]) for key in keys if key in found]

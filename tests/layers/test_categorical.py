@@ -19,7 +19,7 @@ from nnkit.layers.categorical import CategoryEncoding, Discretization
 from nnkit.layers.core import Dense
 from nnkit.layers.hashing import HashedCrossing, Hashing, farm_hash, hash_bins, sip_hash
 from nnkit.layers.input import Input
-from nnkit.layers.lookup import IntegerLookup
+from nnkit.layers.integer_lookup import IntegerLookup
 from nnkit.models.sequential import Sequential
 
 

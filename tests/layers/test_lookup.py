@@ -19,7 +19,7 @@ from nnkit.errors import ArgumentError, DataError, NotBuiltError
 from nnkit.layers.core import Dense
 from nnkit.layers.embedding import Embedding
 from nnkit.layers.input import Input
-from nnkit.layers.lookup import IntegerLookup
+from nnkit.layers.integer_lookup import IntegerLookup
 from nnkit.layers.text import StringLookup
 from nnkit.models.sequential import Sequential
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -15,7 +18,7 @@ from torch import nn
 import nnkit
 from nnkit import Input, Model, Sequential
 from nnkit.errors import ArgumentError, ConfigError, FileError
-from nnkit.layers import Concatenate, Dense, IntegerLookup, Lambda, Layer
+from nnkit.layers import Concatenate, Dense, IntegerLookup, Lambda, Layer, TextVectorization
 from nnkit.models import clone_model, load_model, model_from_json
 
 X = torch.linspace(-1, 1, 12).reshape(3, 4)
@@ -118,6 +121,67 @@ def test_learned_vocabulary_is_an_asset(tmp_path: Path) -> None:
     assert load_model(path)(torch.tensor([[5, 9]])).tolist() == [[2, 0]]
 
 
+class WithText(Model):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.text = TextVectorization(output_mode="tf_idf")
+        self.dense = Dense(2)
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.dense(inputs)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_weights_of_learned_tokens(padded: bool, tmp_path: Path) -> None:
+    size = {"max_tokens": 8, "pad_to_max_tokens": True} if padded else {}
+    lookup = IntegerLookup(output_mode="tf_idf", **size)
+    lookup.adapt(np.array([[7, 7, 5], [5, 5, 5], [9, 5, 7]]))
+    model = Sequential([Input((3,), dtype="int64"), lookup, Dense(2)])
+    x = torch.tensor([[5, 9, 4]])
+    assert len(lookup(x).unique()) == 4
+    model.save(tmp_path / "model.keras")
+    again = load_model(tmp_path / "model.keras")
+    torch.testing.assert_close(again.layers[0](x), lookup(x))
+    torch.testing.assert_close(again(x), model(x))
+    model.save_weights(tmp_path / "a.weights.h5")
+    lookup.idf_weights.zero_()
+    model.load_weights(tmp_path / "a.weights.h5")
+    torch.testing.assert_close(model(x), again(x))
+
+
+def test_weights_of_learned_words(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    model, key = WithText(), "layers/text_vectorization"
+    model(torch.ones(1, 5))
+    model.text.adapt(["a b b c", "a c", "d d a"])
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        weights = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
+        for at in (key, f"{key}/_lookup_layer"):  # Keras writes and reads both
+            assert archive.read(f"assets/{at}/vocabulary.txt") == b"[UNK]\na\nd\nc\nb"
+            assert weights[f"{at}/vars/idf_weights"].shape == (5,)
+    words = np.array(["a b x", "d d"])
+    again = load_model(path, {"WithText": WithText})
+    torch.testing.assert_close(again.text(words), model.text(words))
+    assert float(again.text(words).max()) > 1
+    path = rewritten(path, model__weights__h5=without(weights, "idf_weights"))
+    with pytest.raises(FileError, match=r"(?s)missing in the file \(2\).*idf_weights"):
+        load_model(path, {"WithText": WithText})
+
+
+def without(file: Any, name: str) -> bytes:
+    """The bytes of an HDF5 file that lacks all arrays of a name."""
+    target = io.BytesIO()
+    with h5py.File(target, "w") as other:
+
+        def copy(key: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset) and not key.endswith(name):
+                other.create_dataset(key, data=item[()])
+
+        file.visititems(copy)
+    return target.getvalue()
+
+
 def test_equal_models_give_equal_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
     model = simple()
@@ -189,3 +253,76 @@ def test_checkpoint_of_whole_models(tmp_path: Path) -> None:
     checkpoint = nnkit.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
     model.fit(X, np.ones((3, 2)), epochs=2, verbose=0, callbacks=[checkpoint])
     torch.testing.assert_close(load_model(tmp_path / "2.keras")(X), model(X))
+
+
+def whole_h5(folder: Path) -> tuple[Path, Any]:
+    """An older file of a model, open to be changed."""
+    model = simple()
+    model.compile("adam", "mse")
+    model.fit(X, np.ones((3, 2)), verbose=0)
+    model.save(folder / "model.h5")
+    return folder / "model.h5", h5py.File(folder / "model.h5", "r+")
+
+
+def test_limits_of_older_files(tmp_path: Path) -> None:
+    path, file = whole_h5(tmp_path)
+    with file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][1]["config"]["units"] = 10**7
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(FileError, match="more than there are in the file"):
+        load_model(path)
+    path, file = whole_h5(tmp_path)
+    with file:
+        file.create_dataset("optimizer_weights/more", (2**40,), "float32", chunks=(2**16,))
+    with pytest.raises(FileError, match=r"claims to hold 43980465\d+ bytes"):
+        load_model(path)
+    path, file = whole_h5(tmp_path)
+    with file:
+        file.attrs["model_config"] = "[" * 20_000 + "]" * 20_000
+    with pytest.raises(FileError, match=f"'{path}' cannot be loaded: its config is nested too"):
+        load_model(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = "[]," * 2**19
+    with pytest.raises(FileError, match="its config of 1572864 bytes is longer than that of any"):
+        load_model(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = 7
+    with pytest.raises(FileError, match="its attribute 'model_config' is no text"):
+        load_model(path)
+
+
+def test_nested_too_deeply(tmp_path: Path) -> None:
+    simple().save(tmp_path / "model.keras")
+    deep = '{"a":' * 20_000 + "1" + "}" * 20_000
+    with pytest.raises(FileError, match="its config is nested too deeply"):
+        load_model(rewritten(tmp_path / "model.keras", config__json=deep))
+
+
+def test_texts_whose_sizes_go_in_a_circle(tmp_path: Path) -> None:
+    path, file = whole_h5(tmp_path)
+    file.close()
+    data = path.read_bytes()
+    heap = data.index(b"GCOL")
+    # So large that the HDF5 library, which adds up with overflow, would stay where it is.
+    damaged = data[: heap + 24] + struct.pack("<Q", 2**64 - 16) + data[heap + 32 :]
+    path.write_bytes(damaged)
+    with pytest.raises(FileError, match="the sizes of its texts are damaged"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("group", ["model_weights", "model_weights/dense", "optimizer_weights"])
+def test_groups_behind_links_are_not_there(group: str, tmp_path: Path) -> None:
+    path, file = whole_h5(tmp_path)
+    with file:
+        name = next(name for name in file["model_weights"] if name.startswith("dense"))
+        group = group.replace("dense", name)
+        with h5py.File(tmp_path / "other.h5", "w") as other:
+            file.copy(file[group], other, "inside")
+        del file[group]
+        file[group] = h5py.ExternalLink("other.h5", "/inside")
+    if group == "optimizer_weights":
+        assert load_model(path).optimizer.iterations == 0
+    else:
+        with pytest.raises(FileError, match=r"lists the layer|does not list its layers"):
+            load_model(path)

@@ -21,11 +21,11 @@ def test_damaged_and_malicious_files_do_nothing_but_raise() -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    for ending in (".weights.h5", ".h5", ".pt", ".safetensors", ".keras"):
+    for kind in (".weights.h5", ".h5", ".pt", ".safetensors", ".keras", "model.h5"):
         counts = {
             line.split()[2]: int(line.split()[0])
             for line in done.stdout.splitlines()
-            if line.split()[1] == f"{ending}:"
+            if line.split()[1] == f"{kind}:"
         }
         # Changes that only touch numbers in a weight are no damage that a reader could see.
         assert counts["refused"] > counts.get("loaded", 0) > 0, done.stdout
