@@ -1,7 +1,9 @@
-"""Saving and loading VGG16's weights, against torch.save and torch.load of the same bytes.
+"""Saving and loading VGG16, against torch.save and torch.load of the same bytes.
 
-Both write to the disk for good (fsync). Peak memory of loading is measured in a process of its own,
-over the model that is already there.
+Weights in three formats, and the whole model in a .keras archive, whose loading also makes the
+model, which torch's side has already. Both write to the disk for good (fsync). Peak memory is
+measured in a process of its own, over the model that is there; a model that `load_model` makes
+counts as one of its weights' size.
 
     python benchmarks/saving.py --folder .
 """
@@ -46,10 +48,24 @@ def torch_load(model: torch.nn.Module, path: Path) -> None:
     model.load_state_dict(torch.load(path, weights_only=True))
 
 
-def peak(path: Path) -> float:
-    """Most memory that loading takes over the model's own, as a part of the weights' size."""
+def save(model: nnkit.Model, path: Path) -> None:
+    if path.suffix == ".keras":
+        model.save(path)
+    else:
+        model.save_weights(path)
+
+
+def load(model: nnkit.Model, path: Path) -> None:
+    if path.suffix == ".keras":
+        nnkit.models.load_model(path)
+    else:
+        model.load_weights(path)
+
+
+def peak(call: str, path: Path) -> float:
+    """Most memory that `save` or `load` takes over the model's own, in sizes of the weights."""
     code = (
-        "import sys, saving\n"
+        "import sys, saving, pathlib\n"
         "def field(name):\n"
         "    rows = open('/proc/self/status').read().split('\\n')\n"
         "    return next(int(r.split()[1]) * 1024 for r in rows if r.startswith(name))\n"
@@ -57,7 +73,7 @@ def peak(path: Path) -> float:
         "size = sum(w.nbytes for w in model.weights)\n"
         "open('/proc/self/clear_refs', 'w').write('5')\n"
         "before = field('VmRSS')\n"
-        "model.load_weights(sys.argv[1])\n"
+        f"saving.{call}(model, pathlib.Path(sys.argv[1]))\n"
         "print((field('VmHWM') - before) / size)"
     )
     command = [sys.executable, "-c", code, str(path)]
@@ -77,21 +93,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         theirs = folder / "torch.pt"
-        for ending in (".weights.h5", ".safetensors", ".pt"):
+        for ending in (".weights.h5", ".safetensors", ".pt", ".keras"):
             ours = folder / f"ours{ending}"
             saved = compare(
-                lambda ours=ours: model.save_weights(ours),
+                lambda ours=ours: save(model, ours),
                 lambda: torch_save(model, theirs),
                 arguments.rounds,
             )
-            print(f"save {ending:12}  {saved}")
+            print(f"save {ending:12}  {saved}  memory {peak('save', ours):.2f}")
             loaded = compare(
-                lambda ours=ours: model.load_weights(ours),
+                lambda ours=ours: load(model, ours),
                 lambda: torch_load(model, theirs),
                 arguments.rounds,
             )
-            print(f"load {ending:12}  {loaded}")
-            print(f"memory of loading, over the weights' size: {peak(ours):.2f}")
+            print(f"load {ending:12}  {loaded}  memory {peak('load', ours):.2f}")
 
 
 if __name__ == "__main__":

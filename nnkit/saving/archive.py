@@ -72,24 +72,31 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
             _library("whole_h5").save(model, part, config, compiled)
         return
     text = json.dumps(config)
-    weights = io.BytesIO()
-    _library("whole").write(model, weights, include_optimizer)
-    with replacing(path) as part, zipfile.ZipFile(part, "w") as archive:
+    with replacing(path) as part, open(part, "w+b") as file, zipfile.ZipFile(file, "w") as archive:
         now = time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH", time.time())))
         saved = time.strftime("%Y-%m-%d@%H:%M:%S", now)
         metadata = json.dumps({"keras_version": _KERAS_VERSION, "date_saved": saved})
         _add(archive, _METADATA, metadata.encode())
         _add(archive, _CONFIG, text.encode())
-        _add(archive, _WEIGHTS, weights.getbuffer())
+        with archive.open(_member_info(_WEIGHTS), "w", force_zip64=True) as member:
+            # Written where it belongs, as HDF5 goes back and forth, then given to zipfile for its
+            # checksum: so neither memory nor a second file has to hold all weights.
+            window = _Window(file, file.tell())
+            _library("whole").write(model, window, include_optimizer)
+            window.pass_to(member)
         for name, content in sorted(_library("whole").assets(model).items()):
             _add(archive, f"{_ASSETS}/{name}", content)
 
 
-def _add(archive: zipfile.ZipFile, name: str, content: Any) -> None:
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    archive.writestr(_member_info(name), content)
+
+
+def _member_info(name: str) -> zipfile.ZipInfo:
     # With the date that zip files begin at, so that equal models give equal files.
     member = zipfile.ZipInfo(name)
     member.external_attr = 0o644 << 16
-    archive.writestr(member, content)
+    return member
 
 
 def load_model(
@@ -206,9 +213,9 @@ def _member(archive: zipfile.ZipFile, file: Any, member: zipfile.ZipInfo, size: 
 
 
 class _Window(io.RawIOBase):
-    """A part of an open file, as a file of its own to read."""
+    """A part of an open file, as a file of its own: to read if it has a size, else to write."""
 
-    def __init__(self, file: Any, start: int, size: int) -> None:
+    def __init__(self, file: Any, start: int, size: int = 0) -> None:
         self._file, self._start, self._size, self._at = file, start, size, 0
 
     def readable(self) -> bool:
@@ -216,6 +223,9 @@ class _Window(io.RawIOBase):
 
     def seekable(self) -> bool:
         return True
+
+    def writable(self) -> bool:
+        return bool(self._file.writable())
 
     def tell(self) -> int:
         return self._at
@@ -231,6 +241,26 @@ class _Window(io.RawIOBase):
         count: int = self._file.readinto(memoryview(buffer)[:wanted])
         self._at += count
         return count
+
+    def write(self, data: Any) -> int:
+        self._file.seek(self._start + self._at)
+        count: int = self._file.write(data)
+        self._at += count
+        self._size = max(self._size, self._at)
+        return count
+
+    def truncate(self, size: int | None = None) -> int:
+        self._size = self._at if size is None else size
+        self._file.truncate(self._start + self._size)
+        return self._size
+
+    def pass_to(self, member: Any) -> None:
+        """Write each piece again through `member`, which writes at the place of the file."""
+        for at in range(0, self._size, 2**20):
+            self.seek(at)
+            piece = self.read(2**20)
+            self._file.seek(self._start + at)
+            member.write(piece)
 
 
 def _path(filepath: Any) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ __all__ = [
     "write_dataset",
 ]  # fmt: skip
 
-_CHECKSUM = "checksum"
+_CHECKSUM, _PIECE = "checksum", 2**24
 
 
 @contextmanager
@@ -142,7 +143,6 @@ def read_dataset(path: Path, dataset: Any) -> torch.Tensor:
         if written is not None and written != checksum(value):
             raise ValueError("its checksum is another")
         if value.dtype == np.dtype("V2"):  # only bfloat16 is written so
-            # NumPy does not know this type: the file has two raw bytes a number.
             return torch.from_numpy(value.view(np.int16)).view(torch.bfloat16)
         return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=False))
     except Exception as exc:  # as above
@@ -161,11 +161,36 @@ def damaged(path: Path, exc: Exception, key: str = "") -> FileError:
 
 
 def write_dataset(group: Any, key: str, value: torch.Tensor) -> None:
-    """Write an array with its checksum, which Keras does not look at."""
-    value = value.detach().cpu().contiguous()  # NumPy would be six times slower at this
-    short = value.dtype is torch.bfloat16
-    raw = value.view(torch.int16).numpy().view("V2") if short else value.numpy()
-    dataset = group.create_dataset(key, data=raw)
-    dataset.attrs[_CHECKSUM] = np.uint64(checksum(raw))
-    if short:
+    """Write an array with its checksum, which Keras does not look at.
+
+    A large one goes piece by piece, as a copy in Keras's order is as large as it is.
+    """
+    value = value.detach()
+    if value.nbytes <= _PIECE or value.ndim == 0:
+        raw = _raw(value)
+        dataset = group.create_dataset(key, data=raw)
+        total = checksum(raw)
+    else:
+        dataset = group.create_dataset(key, tuple(value.shape), _raw(value[:1]).dtype)
+        total = 0
+        # Of eight rows or a multiple, as the checksum adds up numbers of eight bytes.
+        rows = max(_PIECE * len(value) // value.nbytes // 8, 1) * 8
+        for start in range(0, len(value), rows):
+            raw = _raw(value[start : start + rows])
+            dataset[start : start + len(raw)] = raw
+            total += checksum(raw)
+    dataset.attrs[_CHECKSUM] = np.uint64(total % 2**64)
+    if value.dtype is torch.bfloat16:
         dataset.attrs["dtype"] = "bfloat16"
+
+
+def _raw(value: torch.Tensor) -> Any:
+    value = value.cpu()
+    if not value.is_contiguous() and value.nbytes >= 2**16:
+        # A copy in pages of its own, which go back to the system: on the heap, the freed ones would
+        # lie between what HDF5 keeps, and come to as much as all weights.
+        pages = torch.frombuffer(mmap.mmap(-1, value.nbytes), dtype=value.dtype)
+        value = pages.view(value.shape).copy_(value)
+    value = value.contiguous()  # NumPy would be six times slower at this
+    short = value.dtype is torch.bfloat16  # which NumPy does not know: two raw bytes a number
+    return value.view(torch.int16).numpy().view("V2") if short else value.numpy()

@@ -96,7 +96,8 @@ def fill(model: Layer, found: Mapping[str, Stored]) -> None:
     report, misfits = compare(wanted, found)
     if misfits:
         raise FileError(f"its weights do not fit {model.label}:\n{report}")
-    fill_places(model, wanted, {key: found[key].read() for key in wanted})
+    for key in wanted:  # one by one: if one is damaged, the model is not handed out
+        fill_places(model, wanted, {key: found[key].read()})
 
 
 _Slots = list[tuple[torch.Tensor, Layout]]

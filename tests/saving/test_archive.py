@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from nnkit.errors import ArgumentError, ConfigError, FileError
 from nnkit.layers import Concatenate, Dense, IntegerLookup, Lambda, Layer, TextVectorization
 from nnkit.models import clone_model, load_model, model_from_json
 
+ROOT = Path(__file__).parents[2]
 X = torch.linspace(-1, 1, 12).reshape(3, 4)
 
 
@@ -190,6 +193,49 @@ def test_equal_models_give_equal_files(tmp_path: Path, monkeypatch: pytest.Monke
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
     with pytest.raises(FileExistsError, match="overwrite=True"):
         model.save(tmp_path / "a.keras", overwrite=False)
+
+
+def grown(code: str, *arguments: Any) -> float:
+    """Memory that a process of its own needs at most for a call, as a part of its weights'."""
+    program = (
+        "import sys, nnkit\n"
+        "def field(name):\n"
+        "    rows = open('/proc/self/status').read().split('\\n')\n"
+        "    return next(int(row.split()[1]) * 1024 for row in rows if row.startswith(name))\n"
+        "made = [nnkit.Input((2,)), *(nnkit.layers.Dense(2000) for _ in range(12))]\n"
+        "model = nnkit.Sequential(made)\n"
+        "size = sum(weight.nbytes for weight in model.weights)\n"
+        "small = nnkit.Sequential([nnkit.Input((2,)), nnkit.layers.Dense(2)])\n"
+        "small.save(sys.argv[2]), nnkit.models.load_model(sys.argv[2])\n"
+        "open('/proc/self/clear_refs', 'w').write('5')\n"
+        f"before = field('VmRSS')\n{code}\nprint((field('VmHWM') - before) / size)"
+    )
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return float(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_memory_of_saving_and_loading(ending: str, tmp_path: Path) -> None:
+    path, other = tmp_path / f"model{ending}", tmp_path / f"small{ending}"
+    assert grown("model.save(sys.argv[1])", path, other) < 0.4
+    assert path.stat().st_size > 170e6
+    # The model itself, and a part of the weights in passing.
+    assert grown("again = nnkit.models.load_model(sys.argv[1])", path, other) < 2.2
+
+
+def test_large_weights_go_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nnkit.saving.hdf5._PIECE", 300)
+    x = Input((37,))
+    half = Dense(5, dtype="bfloat16", name="half")(Dense(30)(x))
+    model = Model(x, Dense(3, dtype="float64")(half))
+    model.save(tmp_path / "model.keras")
+    again = load_model(tmp_path / "model.keras")
+    for mine, yours in zip(again.weights, model.weights, strict=True):
+        assert mine.dtype == yours.dtype
+        torch.testing.assert_close(mine, yours, rtol=0, atol=0)
 
 
 def rewritten(path: Path, **members: Any) -> Path:
