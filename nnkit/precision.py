@@ -38,7 +38,7 @@ class PolicyOwner(nn.Module):
     autocast: bool = True
     _name: str
     _dtype: torch.dtype
-    _compute: torch.dtype
+    _compute: Any = None  # a dtype, once the layer is made
     _mixed: bool = False
 
     def _take_policy(self, identifier: Any) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 
+from nnkit.custom_objects import custom_object_scope
 from nnkit.errors import ArgumentError
 from nnkit.layer import Layer
+from nnkit.layers.core import Lambda
 from nnkit.layers.identity import Masking
 from nnkit.layers.input import Input
 from nnkit.masks import mask_of
@@ -20,7 +22,7 @@ from nnkit.testing.case import Case, as_list, copies, repeatable
 from nnkit.testing.common import COMMON
 from nnkit.testing.conformance import Checklist, Fault, same, tensors
 from nnkit.tree import flatten
-from nnkit.wrapper import as_layer
+from nnkit.wrapper import TorchModuleWrapper, as_layer
 
 __all__ = ["LAYER_PROPERTIES", "check_layer"]
 
@@ -96,10 +98,12 @@ def _maker(layer: Any) -> Callable[[], Layer]:
 )
 def _config(case: Case) -> None:
     config = case.layer.get_config()
-    twin = type(case.layer).from_config(copy.deepcopy(config))
+    with custom_object_scope(_supplied(case.layer)):
+        twin = type(case.layer).from_config(copy.deepcopy(config))
     if type(twin) is not type(case.layer):
         raise Fault(f"it gave a {type(twin).__name__}")
     again = twin.get_config()
+    config, again = _unbuilt(config), _unbuilt(again)
     changed = [key for key in {**config, **again} if repr(config.get(key)) != repr(again.get(key))]
     if changed:
         key = changed[0]
@@ -110,6 +114,29 @@ def _config(case: Case) -> None:
         raise Fault(f"it made weights {shapes[0]} in place of {shapes[1]}")
     twin.set_weights(case.layer.get_weights())
     same(case.run(twin, inputs), case.run(case.layer, inputs), "the new one, with these weights,")
+
+
+def _unbuilt(config: Any) -> Any:
+    """A config without what layers inside it say of the shapes they were built for."""
+    if isinstance(config, dict):
+        return {key: _unbuilt(value) for key, value in config.items() if key != "build_config"}
+    return [_unbuilt(each) for each in config] if isinstance(config, (list, tuple)) else config
+
+
+def _supplied(layer: Layer) -> dict[str, Any]:
+    """What a config cannot hold and the caller has to supply: functions and torch modules."""
+    found: dict[str, Any] = {}
+    for module in layer.modules():
+        if isinstance(module, Layer) and (held := _held(module)) is not None:
+            found[module.name] = held
+            found[getattr(held, "__name__", type(held).__name__)] = held
+    return found
+
+
+def _held(layer: Layer) -> Any:
+    if isinstance(layer, TorchModuleWrapper):
+        return copy.deepcopy(layer.module)
+    return layer.function if isinstance(layer, Lambda) else None
 
 
 @LAYER_PROPERTIES.add(
@@ -125,7 +152,8 @@ def _names(case: Case) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise Fault(f"two of its weights are called {twice[0]!r}")
-    named = type(layer).from_config({**layer.get_config(), "name": "given_name"})
+    with custom_object_scope({**_supplied(layer), "given_name": _held(layer)}):
+        named = type(layer).from_config({**layer.get_config(), "name": "given_name"})
     if named.name != "given_name":
         raise Fault(f"name='given_name' made one called {named.name!r}")
 

@@ -43,7 +43,7 @@ def test_only_rows_that_were_used_get_a_gradient() -> None:
 
 @pytest.mark.parametrize("weights", [TABLE, [TABLE], (torch.tensor(TABLE),)])
 def test_first_weights_survive_the_first_call(weights: object) -> None:
-    layer = Embedding(4, 3, weights=weights, input_length=7)
+    layer = Embedding(4, 3, weights=weights)
     layer(torch.zeros(1, 1, dtype=torch.int64))
     np.testing.assert_array_equal(layer.get_weights()[0], TABLE)
     assert "weights" not in layer.get_config()

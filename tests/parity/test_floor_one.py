@@ -116,7 +116,7 @@ def _public(module: object) -> set[str]:
     ("ours", "theirs", "left_out"),
     [
         (activations, keras.activations, set()),
-        (initializers, keras.initializers, {"STFT", "STFTInitializer", "stft"}),
+        (initializers, keras.initializers, set()),
         (regularizers, keras.regularizers, set()),
         (constraints, keras.constraints, set()),
         (random, keras.random, set()),
