@@ -47,6 +47,7 @@ def datasets(path: Path, source: Any = None) -> Iterator[tuple[Any, dict[str, An
     def visit(name: str | bytes, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
             key = name if isinstance(name, str) else name.decode(errors="backslashreplace")
+            _ = item.dtype, item.shape  # which a damaged header makes h5py raise at
             found[key] = item
             if item.external or item.is_virtual:
                 outside.append(key)

@@ -550,3 +550,16 @@ def test_by_name_loads_what_both_have(tmp_path: Path, ending: str) -> None:
         load_weights(model("x"), tmp_path / f"m{ending}", by_name=True)
     with pytest.raises(FileError, match="of another shape"):
         load_weights(model("a", units=4), tmp_path / f"m{ending}", by_name=True)
+
+
+def test_a_header_that_makes_no_sense_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.weights.h5"
+    model = stack()
+    save_weights(model, path)
+    data = path.read_bytes()
+    # The description of 32-bit floats: class and version, bits, size, offset, precision, exponent.
+    floats = bytes([0x11, 0x20, 0x1F, 0, 4, 0, 0, 0, 0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0])
+    assert floats in data
+    path.write_bytes(data.replace(floats, floats[:16] + bytes(4)))
+    with pytest.raises(FileError, match="damaged"):
+        load_weights(model, path)
