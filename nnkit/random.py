@@ -206,7 +206,7 @@ def fill_truncated_normal(
 
 def check_stddev(stddev: float) -> None:
     """Refuse a standard deviation that is negative or not a number."""
-    if not 0 <= stddev < math.inf:
+    if isinstance(stddev, str) or not 0 <= stddev < math.inf:
         raise ArgumentError(f"stddev must be a finite number >= 0, got {stddev!r}.")
 
 

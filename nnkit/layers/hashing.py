@@ -70,7 +70,14 @@ class Hashing(DataLayer):
         masked = self.mask_value is not None and self.num_bins > 1
         bins = hash_bins(inputs, self.num_bins - masked, self.salt)
         if masked:
-            hidden = torch.tensor(np.equal(as_array(inputs), self.mask_value).astype(bool))
+            given = as_array(inputs)
+            words = given.dtype.kind not in "biuf"
+            if words != isinstance(self.mask_value, (str, bytes)):
+                raise ArgumentError(
+                    f"{self.label}: mask_value={self.mask_value!r} is never met in inputs of "
+                    f"{'words' if words else given.dtype}. Give one of their kind, or None."
+                )
+            hidden = torch.tensor(np.equal(given, self.mask_value).astype(bool))
             bins = (bins + 1).masked_fill(hidden.to(bins.device), 0)
         return encode(bins, self.output_mode, self.num_bins, self._compute)
 

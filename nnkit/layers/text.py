@@ -281,7 +281,8 @@ class TextVectorization(DataLayer):
         found = np.full((len(rows), longest), lookup.mask_place(), dtype="int64")
         found[np.arange(longest) < sizes[:, None]] = lookup.places(list(chain.from_iterable(rows)))
         places = torch.from_numpy(found)
-        if lookup.output_mode == "int" and not texts.ndim and self._split is None:
+        one = not texts.ndim and self._split is None and self._length is None
+        if lookup.output_mode == "int" and one:
             return places.reshape(())
         coded = lookup.coded(places)
         return coded.reshape(*lead, coded.shape[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from torch import Tensor
@@ -13,6 +14,7 @@ from nnkit.losses.tensors import (
     apply_mask,
     as_prediction,
     as_tensor,
+    check_in_range,
     check_reduction,
     dtype_of,
     each_tensor,
@@ -24,16 +26,30 @@ from nnkit.losses.tensors import (
 from nnkit.naming import auto_name
 from nnkit.registry import Registry
 
-__all__ = ["REGISTRY", "Loss", "LossFunctionWrapper", "check_axis", "check_smoothing", "fusible"]
+__all__ = [
+    "REGISTRY", "Loss", "LossFunctionWrapper", "check_axis", "check_number", "check_smoothing",
+    "fusible",
+]  # fmt: skip
 
 REGISTRY = Registry("loss", "keras.losses")
 
 
 def check_smoothing(value: float) -> float:
     """`value` itself. Raises: ArgumentError unless it is a fraction from 0 to 1."""
-    if not 0 <= value <= 1:
+    if isinstance(value, str) or not 0 <= value <= 1:
         raise ArgumentError(
             f"label_smoothing={value!r} must be a fraction from 0 (none) to 1, such as 0.1."
+        )
+    return value
+
+
+def check_number(argument: str, value: Any, least: float = 0, most: float = inf) -> Any:
+    """`value` itself. Raises: ArgumentError for text, and for a number outside of the range."""
+    number = isinstance(value, (int, float))
+    if isinstance(value, str) or (number and not least <= value <= most):
+        raise ArgumentError(
+            f"{argument}={value!r} must be a number "
+            f"{f'of at least {least}' if most == inf else f'from {least} to {most}'}."
         )
     return value
 
@@ -181,6 +197,8 @@ class LossFunctionWrapper(Loss):
         """One loss value per sample."""
         if isinstance(y_true, Tensor) and isinstance(y_pred, Tensor):
             y_true, y_pred = same_rank(y_true, y_pred)
+        if "axis" in self._fn_kwargs:
+            check_in_range(self.name, self._fn_kwargs["axis"], y_pred)
         return self.fn(y_true, y_pred, **self._fn_kwargs)
 
     def get_config(self) -> dict[str, Any]:

@@ -7,7 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnkit.losses.base import REGISTRY, LossFunctionWrapper, check_axis, check_smoothing
+from nnkit.losses.base import (
+    REGISTRY,
+    LossFunctionWrapper,
+    check_axis,
+    check_number,
+    check_smoothing,
+)
 from nnkit.losses.crossentropy import clipped_binary, smooth_binary, smooth_classes
 from nnkit.losses.tensors import EPSILON, as_tensor, matched
 
@@ -111,8 +117,8 @@ class BinaryFocalCrossentropy(LossFunctionWrapper):
             name,
             dtype,
             apply_class_balancing=apply_class_balancing,
-            alpha=alpha,
-            gamma=gamma,
+            alpha=check_number("alpha", alpha, 0, 1),
+            gamma=check_number("gamma", gamma),
             from_logits=from_logits,
             label_smoothing=check_smoothing(label_smoothing),
             axis=check_axis(axis),
@@ -150,7 +156,7 @@ class CategoricalFocalCrossentropy(LossFunctionWrapper):
             name,
             dtype,
             alpha=alpha,
-            gamma=gamma,
+            gamma=check_number("gamma", gamma),
             from_logits=from_logits,
             label_smoothing=check_smoothing(label_smoothing),
             axis=check_axis(axis),

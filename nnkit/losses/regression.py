@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nnkit.losses.base import REGISTRY, LossFunctionWrapper, fusible
+from nnkit.losses.base import REGISTRY, LossFunctionWrapper, check_number, fusible
 from nnkit.losses.tensors import EPSILON, as_tensor, matched
 
 __all__ = [
@@ -181,7 +181,7 @@ class Huber(LossFunctionWrapper):
         name: str | None = "huber_loss",
         dtype: Any = None,
     ) -> None:
-        super().__init__(huber, reduction, name, dtype, delta=delta)
+        super().__init__(huber, reduction, name, dtype, delta=check_number("delta", delta, EPSILON))
 
 
 @REGISTRY.add()

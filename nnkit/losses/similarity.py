@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nnkit.losses.base import REGISTRY, LossFunctionWrapper
+from nnkit.losses.base import REGISTRY, LossFunctionWrapper, check_number
 from nnkit.losses.tensors import EPSILON, as_prediction, as_tensor, matched
 
 __all__ = [
@@ -174,7 +174,8 @@ class Tversky(LossFunctionWrapper):
         axis: Axes = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(tversky, reduction, name, dtype, alpha=alpha, beta=beta, axis=axis)
+        weights = {"alpha": check_number("alpha", alpha), "beta": check_number("beta", beta)}
+        super().__init__(tversky, reduction, name, dtype, **weights, axis=axis)
 
 
 @REGISTRY.add()
@@ -205,7 +206,7 @@ class Circle(LossFunctionWrapper):
             reduction,
             name,
             dtype,
-            gamma=gamma,
-            margin=margin,
+            gamma=check_number("gamma", gamma),
+            margin=check_number("margin", margin, 0, 1),
             remove_diagonal=remove_diagonal,
         )

@@ -17,6 +17,7 @@ __all__ = [
     "apply_mask",
     "as_prediction",
     "as_tensor",
+    "check_in_range",
     "check_reduction",
     "divide_or_zero",
     "dtype_of",
@@ -144,6 +145,17 @@ def paired(what: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
             f"Give the last layer one unit per target value, or check the targets."
         )
     return y_true, y_pred
+
+
+def check_in_range(who: str, axis: Any, outputs: Any) -> None:
+    """Raise a ShapeError for an axis, or one of several, that outputs do not have."""
+    rank = getattr(outputs, "ndim", None)
+    for each in axis if isinstance(axis, (list, tuple)) else (axis,):
+        if rank is not None and isinstance(each, int) and not -rank <= each < rank:
+            raise ShapeError(
+                f"{who}: axis={axis!r} is not an axis of outputs of shape {tuple(outputs.shape)}. "
+                f"Use {-rank} to {rank - 1}."
+            )
 
 
 def divide_or_zero(a: Tensor, b: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from nnkit.errors import ArgumentError, ShapeError
 from nnkit.losses.tensors import as_tensor, mask_of, paired
 from nnkit.metrics.base import FUNCTIONS, registered
 from nnkit.metrics.reduction import MeanMetricWrapper
+from nnkit.shapes import positive
 
 __all__ = [
     "Accuracy",
@@ -213,7 +214,9 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
     def __init__(
         self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None
     ) -> None:
-        super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
+        super().__init__(
+            top_k_categorical_accuracy, name, dtype, k=positive(type(self).__name__, "k", k)
+        )
 
 
 @registered()
@@ -236,6 +239,7 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
         dtype: Any = None,
         from_sorted_ids: bool = False,
     ) -> None:
+        k = positive(type(self).__name__, "k", k)
         super().__init__(
             sparse_top_k_categorical_accuracy, name, dtype, k=k, from_sorted_ids=from_sorted_ids
         )

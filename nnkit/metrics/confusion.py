@@ -10,6 +10,7 @@ from torch import Tensor
 from nnkit.losses.tensors import as_tensor, divide_or_zero
 from nnkit.metrics.base import Metric, registered
 from nnkit.metrics.thresholds import NOT_TOP_K, Counter, check_thresholds
+from nnkit.shapes import positive
 
 __all__ = [
     "CountingMetric",
@@ -139,6 +140,8 @@ class _Share(CountingMetric):
         dtype: Any = None,
     ) -> None:
         super().__init__(dtype, name)
+        if top_k is not None:
+            positive(type(self).__name__, "top_k", top_k)
         self.init_thresholds, self.top_k, self.class_id = thresholds, top_k, class_id
         self.thresholds = check_thresholds(thresholds, 0.5 if top_k is None else NOT_TOP_K)
         self._count_with(Counter(self.thresholds, top_k, class_id))

@@ -11,6 +11,7 @@ from torch import Tensor
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.losses.tensors import EPSILON, as_tensor
 from nnkit.metrics.base import Metric, registered
+from nnkit.shapes import positive
 
 __all__ = ["BinaryIoU", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"]
 
@@ -46,6 +47,7 @@ class IoU(Metric):
         axis: int = -1,
     ) -> None:
         super().__init__(dtype or "int32", name)
+        positive(type(self).__name__, "num_classes", num_classes)
         self.target_class_ids = list(target_class_ids)
         if any(not 0 <= c < num_classes for c in self.target_class_ids):
             raise ArgumentError(

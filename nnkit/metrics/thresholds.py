@@ -22,8 +22,9 @@ def check_thresholds(thresholds: Any, default: float) -> list[float]:
     """The thresholds as a list. Raises: ArgumentError unless all are from 0 to 1."""
     if thresholds is None:
         return [default]
-    found = list(thresholds) if isinstance(thresholds, Iterable) else [thresholds]
-    wrong = [t for t in found if t is None or not 0 <= t <= 1]
+    several = isinstance(thresholds, Iterable) and not isinstance(thresholds, str)
+    found = list(thresholds) if several else [thresholds]
+    wrong = [t for t in found if t is None or isinstance(t, str) or not 0 <= t <= 1]
     if wrong or not found:
         raise ArgumentError(f"thresholds={thresholds!r} must be numbers from 0 to 1.")
     return [float(t) for t in found]
@@ -104,6 +105,11 @@ class Counter:
             y_pred = y_pred.float()
         y_true, y_pred = paired("This metric", y_true, y_pred)
         if self.top_k is not None:
+            if self.top_k > y_pred.shape[-1]:
+                raise ShapeError(
+                    f"top_k={self.top_k} is more than the {y_pred.shape[-1]} classes of outputs of "
+                    f"shape {tuple(y_pred.shape)}. Use a smaller top_k."
+                )
             kept = torch.zeros_like(y_pred, dtype=torch.bool)
             kept.scatter_(-1, y_pred.topk(self.top_k, dim=-1).indices, True)
             y_pred = y_pred.where(kept, NOT_TOP_K)

@@ -84,6 +84,12 @@ def test_inputs(make: Any, shape: Any, kind: Any, message: str) -> None:
         make()(torch.randn(shape))
 
 
+@pytest.mark.parametrize(("mask", "inputs"), [("a", torch.arange(3)), (0, ["a", "b"])])
+def test_hashing_masks_what_it_may_meet(mask: Any, inputs: Any) -> None:
+    with pytest.raises(ArgumentError, match=f"mask_value={mask!r} is never met in inputs of"):
+        L.Hashing(4, mask_value=mask)(inputs)
+
+
 def test_whole_numbers_have_no_mean_here() -> None:
     with pytest.raises(DataError, match=r"AveragePooling2D .* needs decimal numbers"):
         L.AveragePooling2D(2)(torch.ones(1, 4, 4, 1, dtype=torch.int32))

@@ -218,6 +218,26 @@ def test_activity_regularizer_counts_in_simple_rnn() -> None:
     torch.testing.assert_close(layer.losses[0], 0.01 * output.square().sum() / 4)
 
 
+RIGHT_PADDED = torch.arange(5) < torch.tensor([5, 3, 1, 4]).unsqueeze(1)
+
+
+@pytest.mark.parametrize("options", [{}, {"return_sequences": True}, {"return_state": True}])
+@pytest.mark.parametrize(("kind", "kernel"), [(LSTM, "aten::lstm"), (GRU, "aten::gru")])
+def test_right_padded_sequences_run_in_one_fused_kernel(
+    kind: Any, kernel: str, options: Any, monkeypatch: Any
+) -> None:
+    layer, x = built(kind, 3, **options), torch.randn(4, 5, 6, requires_grad=True)
+    loop = built(kind, 3, use_cudnn=False, **options)
+    loop.set_weights(layer.get_weights())
+    expected = loop(x, mask=RIGHT_PADDED, training=True)
+    monkeypatch.setattr(layer, "step", None)  # what the loop over the steps would call
+    with torch.profiler.profile() as profile:
+        actual = layer(x, mask=RIGHT_PADDED, training=True)
+    calls = {event.key: event.count for event in profile.key_averages()}
+    assert calls[kernel] == 1
+    torch.testing.assert_close(actual, expected)
+
+
 # -- dropout -----------------------------------------------------------------------------------
 
 

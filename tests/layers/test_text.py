@@ -155,6 +155,7 @@ def test_without_splitting() -> None:
     assert layer([["a", "b"], ["c", "a"]]).tolist() == [[2, 3], [1, 2]]
     assert layer("a").item() == 2
     layer = adapted(["a", "b", "a"], split=None, output_sequence_length=3)
+    assert layer("b").tolist() == [*layer(["b"]).tolist()]
     assert layer(["a", "b"]).tolist() == [2, 3, 0]
     assert layer([["a", "b"], ["c", "a"]]).tolist() == [[2, 3, 0], [1, 2, 0]]
     layer = adapted(["a", "b", "a"], split=None, output_mode="tf_idf")
