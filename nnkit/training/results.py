@@ -118,6 +118,8 @@ class Collector:
 
 def on_host(outputs: Any) -> Any:
     """The outputs of one batch as arrays with memory of their own."""
+    if isinstance(outputs, torch.Tensor):
+        return to_numpy(outputs).copy()
     return _nested(outputs, [to_numpy(leaf).copy() for leaf in flatten(outputs)])
 
 
