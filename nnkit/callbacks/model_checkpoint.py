@@ -27,7 +27,8 @@ class ModelCheckpoint(Monitor):
         save_freq: "epoch", or a number of batches, counted across epochs.
         initial_value_threshold: with save_best_only, the value the first save has to beat.
 
-    Raises: ArgumentError for a bad argument or ending, or a metric that the run does not log.
+    Raises: ArgumentError for a bad argument or ending, or a metric that the run does not log;
+        FileError before the first epoch for a folder that cannot be written, or is full.
     """
 
     def __init__(
@@ -68,6 +69,14 @@ class ModelCheckpoint(Monitor):
             method = getattr(self.on_train_batch_end, "__func__", None)
             return method is not ModelCheckpoint.on_train_batch_end
         return super()._uses(hook)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        super().on_train_begin(logs)
+        # A folder whose name depends on the epoch cannot be looked at yet.
+        folder = os.path.dirname(self.filepath.partition("{")[0])
+        check = getattr(self.model, "check_can_save", None)
+        if check is not None:
+            check(os.path.join(folder, "checkpoint"))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch

@@ -10,6 +10,7 @@ from nnkit.custom_objects import supplying
 from nnkit.layer_config import Configured
 from nnkit.models.configs import graph_config, read_graph
 from nnkit.saving import save_model
+from nnkit.saving.atomic import check_room
 from nnkit.serialization import serialize_keras_object, sharing_objects
 
 __all__ = ["Written"]
@@ -86,6 +87,16 @@ class Written(Configured):
         Args and Raises: see `nnkit.saving.save_model`.
         """
         save_model(self, filepath, overwrite, **kwargs)
+
+    def check_can_save(self, filepath: Any) -> None:
+        """See, before a long training, that a file of this model can be written there.
+
+        Missing folders are made, and the disk is asked for room for the weights.
+
+        Raises: FileError that says what is wrong with the folder, or how much room is missing.
+        """
+        every: list[Any] = self.weights  # type: ignore[attr-defined]
+        check_room(filepath, sum(weight.nbytes for weight in every))
 
 
 def _takes_ends(kind: type[Any]) -> bool:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import nnkit
 from nnkit.callbacks import ModelCheckpoint
-from nnkit.errors import ArgumentError
+from nnkit.errors import ArgumentError, FileError
 
 NAN = float("nan")
 
@@ -116,3 +119,29 @@ def test_a_folder_in_the_way(model: Any, run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.keras").mkdir()
     with pytest.raises(ArgumentError, match=r"expects a file, but .* is a folder"):
         run(model, ModelCheckpoint(tmp_path / "a.keras"), [{"loss": 1.0}])
+
+
+@pytest.mark.parametrize("ending", ["{epoch}.keras", "best.keras", "{epoch}/best.keras"])
+def test_a_folder_that_cannot_be_written_is_told_before_the_first_epoch(
+    tmp_path: Path, ending: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    model = nnkit.Sequential([nnkit.Input((2,)), nnkit.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    before = model.get_weights()
+    callback = ModelCheckpoint(tmp_path / "file" / ending)
+    with pytest.raises(FileError, match="Nothing can be written to"):
+        model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=[callback])
+    assert np.array_equal(model.get_weights()[0], before[0])
+
+
+def test_a_full_disk_is_told_before_the_first_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=3_000_000))
+    model = nnkit.Sequential([nnkit.Input((1000,)), nnkit.layers.Dense(1000)])
+    model.compile("sgd", "mse")
+    callback = ModelCheckpoint(tmp_path / "new" / "{epoch}.keras")
+    with pytest.raises(FileError, match="need about 4 MB, but its disk has 3 MB left"):
+        model.fit(np.ones((4, 1000)), np.ones((4, 1000)), verbose=0, callbacks=[callback])
