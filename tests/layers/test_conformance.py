@@ -70,10 +70,7 @@ ROWS = [
     row(L.Masking, shape=STEPS),
     row(L.Embedding, 5, 3, shape=(None,), input_dtype="int64", skip=traced("mask_zero")),
     row(L.Embedding, 5, 3, given={"mask_zero": True}, shape=(None,), input_dtype="int64"),
-    row(
-        L.TorchModuleWrapper, fresh(lambda: nn.Linear(8, 3)), shape=VEC,
-        skip=dict.fromkeys(("config", "names"), "a config cannot make torch's modules"),
-    ),
+    row(L.TorchModuleWrapper, fresh(lambda: nn.Linear(8, 3)), shape=VEC),
     row(
         L.InputLayer, (8,), shape=VEC,
         skip={"uses": "a Sequential makes its Input itself", **traced("Identity")},
