@@ -260,7 +260,14 @@ def _revive_object(config: dict[str, Any], more: Mapping[str, Any] | None) -> An
     if not inspect.isclass(kind):
         return kind  # a function, or an object that the caller made
     make = getattr(kind, "from_config", None)
-    made = make(dict(inner or {})) if make is not None else kind(**(inner or {}))
+    try:
+        made = make(dict(inner or {})) if make is not None else kind(**(inner or {}))
+    except TypeError as error:
+        raise ArgumentError(
+            f"{kind.__name__} cannot be made from its config, which has {sorted(inner or {})}: "
+            f"{error}. Write get_config(self) and, where that is not enough, from_config(cls, "
+            f"config) in the class."
+        ) from error
     _finish(made, config)
     if shared is not None and _sharing:
         _sharing[-1].objects[shared] = made

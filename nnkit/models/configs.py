@@ -10,6 +10,7 @@ from torch import nn
 from nnkit.errors import ArgumentError, ConfigError
 from nnkit.graph import Graph
 from nnkit.layers import deserialize
+from nnkit.layers.augmentation.base import BaseImagePreprocessingLayer
 from nnkit.masks import mask_of
 from nnkit.models.operations import Operation, operation_of, written
 from nnkit.serialization import (
@@ -169,6 +170,8 @@ def read_graph(config: dict[str, Any]) -> tuple[Any, Any]:
                     args, kwargs = _arguments(waiting[0], results)
                 except _MissingError:
                     break
+                if isinstance(made[name], BaseImagePreprocessingLayer) and kwargs.get("training"):
+                    del kwargs["training"]  # Keras writes their default, which its models override
                 results[name].append(flatten(made[name](*args, **kwargs)))
                 _keep_name(made[name], results[name][-1])
                 waiting.pop(0)

@@ -101,6 +101,7 @@ def fill(model: Layer, found: Mapping[str, Stored]) -> None:
 
 
 _Slots = list[tuple[torch.Tensor, Layout]]
+_OWN = 4  # numbers that a LossScaleOptimizer has of its own
 
 
 def optimizer_values(model: Any) -> Iterator[tuple[str, Any, _Slots]]:
@@ -114,8 +115,9 @@ def optimizer_values(model: Any) -> Iterator[tuple[str, Any, _Slots]]:
 
 
 def _slots(optimizer: Any, layouts: Mapping[int, Layout], inner: Any) -> _Slots:
-    if inner is not None:  # a LossScaleOptimizer has no state for each parameter
-        return [(optimizer.step_counter, SAME), (optimizer.dynamic_scale, SAME)]
+    if inner is not None:  # a LossScaleOptimizer: its own four numbers, then the inner one's
+        own = [(tensor, SAME) for tensor in optimizer.variables[:_OWN]]
+        return [(own[0][0].to(torch.int32), SAME), *own[1:], *_slots(inner, layouts, None)]
     known = {
         id(state): layouts.get(id(param), SAME)
         for param, states in optimizer.state.items()
@@ -140,8 +142,9 @@ def load_optimizer(model: Any, path: Any, source: Any = None) -> None:
             return
         if not model.optimizer.built:
             model._collect_parameters()
-        for prefix, optimizer, slots in optimizer_values(model):
-            _take_slots(prefix, optimizer, slots, found)
+        # What it wraps, if anything, is among its own, as Keras writes it twice.
+        prefix, optimizer, slots = next(optimizer_values(model))
+        _take_slots(prefix, optimizer, slots, found)
 
 
 def _take_slots(prefix: str, optimizer: Any, slots: _Slots, found: Mapping[str, Stored]) -> None:
@@ -166,7 +169,9 @@ def take_values(optimizer: Any, slots: _Slots, values: list[torch.Tensor]) -> No
     with torch.no_grad():
         for (tensor, layout), value in zip(slots, values, strict=True):
             tensor.copy_(layout.as_torch(value))
-    if not hasattr(optimizer, "inner_optimizer"):
+    if hasattr(optimizer, "inner_optimizer"):
+        take_values(optimizer.inner_optimizer, slots[_OWN:], values[_OWN:])
+    else:
         # These are numbers of the optimizer, of which the slots are copies.
         group = optimizer.param_groups[0]
         group["iterations"] = int(values[0])

@@ -28,7 +28,7 @@ from nnkit.saving.whole import (
     read_config,
     take_values,
 )
-from nnkit.serialization import serialize_keras_object, sharing_objects
+from nnkit.serialization import is_object_config, serialize_keras_object, sharing_objects
 
 __all__ = ["load", "save"]
 
@@ -86,11 +86,27 @@ def load(path: Path, size: int, custom_objects: Any, compile: bool) -> Any:
 
 def _compile(model: Any, training: dict[str, Any], states: list[torch.Tensor]) -> None:
     wanted = ("loss", "metrics", "weighted_metrics", "loss_weights")
-    config = {key: training.get(key) for key in wanted}
+    homes = {
+        "loss": "keras.losses",
+        "metrics": "keras.metrics",
+        "weighted_metrics": "keras.metrics",
+    }
+    config = {key: _with_module(training.get(key), homes.get(key)) for key in wanted}
     optimizer = {"module": "keras.optimizers", **training["optimizer_config"]}
     model.compile_from_config({"optimizer": optimizer, **config})
     for _, known, slots in list(optimizer_values(model))[:1] if states else ():
         take_values(known, slots, states)
+
+
+def _with_module(value: Any, module: str | None) -> Any:
+    """Configs of objects as Keras writes them now, with the module that they are from."""
+    if isinstance(value, list):
+        return [_with_module(item, module) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if is_object_config(value):
+        return {"module": module, **value}
+    return {key: _with_module(item, module) for key, item in value.items()}
 
 
 def _config(file: Any, name: str, size: int) -> Any:

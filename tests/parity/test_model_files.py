@@ -9,8 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import torch
 
 import nnkit
+from nnkit.errors import FileError
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -40,6 +42,17 @@ def one(make: Callable[[Any], Any], x: np.ndarray, dtype: str = "float32") -> An
         return k.Model(inputs, make(layers)(inputs))
 
     return build, x
+
+
+def chain(*layers: Any) -> Callable[[Any], Any]:
+    """Layers one after the other."""
+
+    def call(x: Any) -> Any:
+        for layer in layers:
+            x = layer(x)
+        return x
+
+    return call
 
 
 def two(make: Callable[[Any], Any], x: np.ndarray) -> Any:
@@ -194,6 +207,70 @@ MODELS: dict[str, Any] = {
     "Normalization": one(lambda L: L.Normalization(mean=0.5, variance=4.0), VEC),
     "Discretization": one(lambda L: L.Discretization([-1.0, 0.0, 1.0]), VEC),
     "CategoryEncoding": one(lambda L: L.CategoryEncoding(8, "multi_hot"), WORDS, "int32"),
+    "ConvLSTM3D": one(lambda L: L.ConvLSTM3D(2, 2), data(2, 2, 4, 4, 4, 1)),
+    "Layers of volumes": one(
+        lambda L: chain(
+            L.ZeroPadding3D(1),
+            L.Cropping3D(((1, 0), (0, 1), (0, 0))),
+            L.UpSampling3D(2),
+            L.MaxPooling3D(2),
+            L.AveragePooling3D(2, 1),
+            L.SpatialDropout3D(0.2),
+            L.AdaptiveMaxPooling3D(3),
+            L.AdaptiveAveragePooling3D(2),
+            L.GlobalMaxPooling3D(),
+        ),
+        VOLUME,
+    ),
+    "Layers of images": one(
+        lambda L: chain(
+            L.MaxPooling2D(2, 1),
+            L.SpatialDropout2D(0.2),
+            L.AdaptiveMaxPooling2D(5),
+            L.AlphaDropout(0.1),
+            L.GaussianDropout(0.1),
+            L.GlobalAveragePooling2D(keepdims=True),
+            L.GlobalMaxPooling2D(),
+        ),
+        IMAGE,
+    ),
+    "Layers of sequences": one(
+        lambda L: chain(
+            L.ZeroPadding1D(2),
+            L.Cropping1D(1),
+            L.UpSampling1D(2),
+            L.AveragePooling1D(2),
+            L.AdaptiveMaxPooling1D(4),
+            L.AdaptiveAveragePooling1D(3),
+            L.GlobalAveragePooling1D(),
+        ),
+        STEPS,
+    ),
+    "GroupQueryAttention": two(
+        lambda L: lambda x: L.GroupQueryAttention(4, 4, 2)(x[0], x[1]), STEPS
+    ),
+    "StackedRNNCells": one(lambda L: L.RNN(L.StackedRNNCells([L.SimpleRNNCell(2)])), STEPS),
+    "Augmentation": one(
+        lambda L: chain(
+            L.RandomFlip("vertical"),
+            L.RandomRotation(0.2),
+            L.RandomZoom(0.3),
+            L.RandomTranslation(0.1, 0.2),
+            L.RandomContrast(0.1),
+            L.RandomBrightness(0.1),
+            L.RandomGrayscale(0.2),
+            L.RandomPosterization(4),
+            L.RandomInvert(0.1),
+            L.RandomHue(0.1),
+            L.RandomSaturation(0.1),
+            L.RandomShear(0.1, 0.1),
+            L.RandomPerspective(0.1),
+            L.RandomGaussianBlur(),
+            L.RandomErasing(),
+            L.Solarization(),
+        ),
+        IMAGE,
+    ),
 }
 
 
@@ -283,6 +360,147 @@ def test_training_goes_on(name: str, tmp_path: Path) -> None:
     ):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(again, theirs, rtol=1e-4, atol=1e-5)
+
+
+def loss_scale(k: Any) -> Any:
+    return k.optimizers.LossScaleOptimizer(
+        k.optimizers.Adam(), initial_scale=8.0, dynamic_growth_steps=3
+    )
+
+
+STATES: dict[str, Callable[[Any], Any]] = {
+    "adam": lambda k: k.optimizers.Adam(),
+    "sgd": lambda k: k.optimizers.SGD(momentum=0.9),
+    "schedule": lambda k: k.optimizers.RMSprop(k.optimizers.schedules.CosineDecay(0.01, 9)),
+    "average": lambda k: k.optimizers.Adam(use_ema=True, ema_momentum=0.5),
+    "accumulation": lambda k: k.optimizers.Adam(gradient_accumulation_steps=2),
+    "loss scale": loss_scale,
+}
+TARGETS = data(3, 2)
+
+
+def trained(k: Any, optimizer: Any, steps: int, loss: Any = "mse") -> Any:
+    model = k.Sequential([k.Input((6,)), k.layers.Dense(5, "tanh"), k.layers.Dense(2)])
+    if optimizer is not None:
+        model.compile(optimizer(k), loss)
+    for _ in range(steps):
+        model.train_on_batch(VEC, TARGETS)
+    return model
+
+
+def assert_equal_after_a_step(*models: Any) -> None:
+    for model in models:
+        model.train_on_batch(VEC, TARGETS)
+    assert_same_weights(*models)
+
+
+def assert_same_weights(first: Any, *others: Any) -> None:
+    for other in others:
+        for mine, theirs in zip(other.get_weights(), first.get_weights(), strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_state_in_files_of_weights(name: str, tmp_path: Path) -> None:
+    fresh()
+    first = trained(keras, STATES[name], 3)
+    first.save_weights(tmp_path / "keras.weights.h5")
+    ours = trained(nnkit, STATES[name], 0)
+    ours.load_weights(tmp_path / "keras.weights.h5")
+    ours.save_weights(tmp_path / "ours.weights.h5")
+    back = trained(keras, STATES[name], 1)
+    back.load_weights(tmp_path / "ours.weights.h5")
+    if name == "loss scale":
+        scales = [float(model.optimizer.dynamic_scale) for model in (first, ours, back)]
+        assert scales == [16.0, 16.0, 16.0]
+    assert_equal_after_a_step(first, ours, back)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (None, None),
+        (lambda k: torch.optim.Adam, None),
+        (lambda k: k.optimizers.SGD(), "'sgd' starts anew"),
+        (loss_scale, "'loss_scale_optimizer' starts anew"),
+    ],
+)
+def test_state_of_another_kind_is_no_error(other: Any, message: str | None, tmp_path: Path) -> None:
+    fresh()
+    first = trained(keras, STATES["adam"], 2)
+    first.save_weights(tmp_path / "a.weights.h5")
+    ours = trained(nnkit, other, 0)
+    if message is None:
+        ours.load_weights(tmp_path / "a.weights.h5")
+    else:
+        with pytest.warns(UserWarning, match=message) as seen:
+            ours.load_weights(tmp_path / "a.weights.h5")
+        assert len(seen) == 1
+    assert_same_weights(first, ours)
+
+
+@pytest.mark.parametrize("name", [*STATES.keys() - {"average", "accumulation"}])
+@pytest.mark.parametrize("loss", ["mse", "MeanSquaredError"])
+def test_training_goes_on_from_an_older_file(name: str, loss: str, tmp_path: Path) -> None:
+    """In nnkit; Keras cannot train what it reads, and cannot read a loss that was a string."""
+
+    def loss_of(k: Any) -> Any:
+        return getattr(k.losses, loss)() if loss[0] == "M" else loss
+
+    fresh()
+    first = trained(keras, STATES[name], 3, loss_of(keras))
+    first.save(tmp_path / "keras.h5")
+    if loss == "mse":
+        with pytest.raises(ValueError, match=r"Could not deserialize 'keras.metrics.mse'"):
+            keras.models.load_model(tmp_path / "keras.h5")
+    ours = nnkit.models.load_model(tmp_path / "keras.h5")
+    ours.save(tmp_path / "ours.h5")
+    again = nnkit.models.load_model(tmp_path / "ours.h5")
+    assert_equal_after_a_step(first, ours, again)
+
+
+def test_operators_in_older_files(tmp_path: Path) -> None:
+    """Of nnkit; those of Keras say of no operator where it is from, and Keras cannot read them."""
+    fresh()
+    own = operators(nnkit, nnkit.layers)
+    own.save(tmp_path / "own.h5")
+    assert_same(outputs(nnkit.models.load_model(tmp_path / "own.h5"), VEC), outputs(own, VEC))
+    operators(keras, keras.layers).save(tmp_path / "keras.h5")
+    with pytest.raises(ValueError, match="Unknown layer"):
+        keras.models.load_model(tmp_path / "keras.h5")
+    with pytest.raises(FileError, match=r"keras.h5' cannot be loaded"):
+        nnkit.models.load_model(tmp_path / "keras.h5")
+
+
+def subclasses(k: Any) -> list[Any]:
+    class Fixed(k.Model):
+        def __init__(self, units: int = 3, **kwargs: Any) -> None:
+            inputs = k.Input((6,))
+            super().__init__(inputs, k.layers.Dense(units)(inputs), **kwargs)
+            self.units = units
+
+        def get_config(self) -> dict[str, Any]:
+            return {"units": self.units, "name": self.name}
+
+    class Given(k.Model):
+        def train_step(self, data: Any) -> Any:
+            return super().train_step(data)
+
+    inputs = k.Input((6,))
+    return [Fixed(4), Given(inputs, k.layers.Dense(3)(inputs))]
+
+
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize(("writer", "reader"), [(keras, nnkit), (nnkit, keras), (nnkit, nnkit)])
+def test_subclasses_made_of_inputs_and_outputs(
+    at: int, writer: Any, reader: Any, tmp_path: Path
+) -> None:
+    fresh()
+    model, kind = subclasses(writer)[at], type(subclasses(reader)[at])
+    model.save(tmp_path / "model.keras")
+    again = reader.models.load_model(tmp_path / "model.keras", {kind.__name__: kind})
+    assert type(again) is kind
+    assert_same(outputs(again, VEC), outputs(model, VEC))
 
 
 def test_state_of_another_optimizer_is_left_out_with_a_warning(tmp_path: Path) -> None:
