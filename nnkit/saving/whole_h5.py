@@ -16,12 +16,13 @@ import h5py
 import torch
 
 from nnkit.custom_objects import supplying
-from nnkit.errors import FileError
+from nnkit.errors import ArgumentError, FileError
 from nnkit.saving import legacy_h5
 from nnkit.saving.hdf5 import datasets, group_at, read_dataset, read_text, size_of, write_dataset
 from nnkit.saving.weights import compare, fill
 from nnkit.saving.whole import (
     CONFIG_LIMIT,
+    assets,
     check_declared,
     made,
     optimizer_values,
@@ -36,7 +37,16 @@ _VERSION, _OPTIMIZER = "3.15.1", "optimizer_weights"
 
 
 def save(model: Any, path: Path, config: dict[str, Any], compiled: Any) -> None:
-    """Write a model whose config is given; `compiled` is its compile config, or None."""
+    """Write a model whose config is given; `compiled` is its compile config, or None.
+
+    Raises: ArgumentError for weights or vocabularies that have no place in this layout.
+    """
+    learned = sorted(assets(model))
+    if learned:
+        raise ArgumentError(
+            f"The .h5 layout has no place for what layers of {model.label} have learned from data "
+            f"({learned[0].removeprefix('layers/')}). Save as '.keras'."
+        )
     with h5py.File(path, "w") as file:
         file.attrs["keras_version"], file.attrs["backend"] = _VERSION, "torch"
         whole = {"class_name": config["class_name"], "config": config["config"]}

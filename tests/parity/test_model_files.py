@@ -263,7 +263,6 @@ MODELS: dict[str, Any] = {
             L.RandomInvert(0.1),
             L.RandomHue(0.1),
             L.RandomSaturation(0.1),
-            L.RandomShear(0.1, 0.1),
             L.RandomPerspective(0.1),
             L.RandomGaussianBlur(),
             L.RandomErasing(),

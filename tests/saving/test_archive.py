@@ -372,3 +372,57 @@ def test_groups_behind_links_are_not_there(group: str, tmp_path: Path) -> None:
     else:
         with pytest.raises(FileError, match=r"lists the layer|does not list its layers"):
             load_model(path)
+
+
+def test_clone_with_functions() -> None:
+    x = Input((4,))
+    inner = Sequential([Input((4,)), Dense(3, name="inside")], name="inner")
+    model = Model(x, Dense(2, name="last")(inner(x)))
+
+    def wider(layer: Any) -> Any:
+        if not isinstance(layer, Dense):
+            return type(layer).from_config(layer.get_config())
+        return Dense(layer.units + 1, name=layer.name)
+
+    widths = {
+        recursive: [
+            layer.units for layer in (copy.get_layer("inner").layers[0], copy.get_layer("last"))
+        ]
+        for recursive in (False, True)
+        for copy in [clone_model(model, clone_function=wider, recursive=recursive)]
+    }
+    assert widths == {False: [3, 3], True: [4, 3]}
+
+    called = []
+
+    def doubled(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        called.append(layer.name)
+        return layer(*args, **kwargs) * 2
+
+    twin = clone_model(model, call_function=doubled)
+    twin.set_weights(model.get_weights())
+    assert called == ["inner", "last"]
+    torch.testing.assert_close(twin(X), 4 * model(X))  # no bias yet
+
+
+def test_learned_vocabulary_has_no_place_in_older_files(tmp_path: Path) -> None:
+    lookup = IntegerLookup()
+    lookup.adapt([7, 7, 5])
+    model = Sequential([Input((2,), dtype="int64"), lookup])
+    with pytest.raises(ArgumentError, match=r"no place for .*integer_lookup.*'.keras'"):
+        model.save(tmp_path / "model.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_class_that_its_config_does_not_make(tmp_path: Path) -> None:
+    class Needs(Model):
+        def __init__(self, inputs: Any, outputs: Any, extra: int, **kwargs: Any) -> None:
+            super().__init__(inputs, outputs, **kwargs)
+
+        def get_config(self) -> dict[str, Any]:
+            return {"name": self.name}
+
+    x = Input((4,))
+    Needs(x, Dense(2)(x), 1).save(tmp_path / "model.keras")
+    with pytest.raises(FileError, match=r"Needs cannot be made from its config.*\['name'\].*extra"):
+        load_model(tmp_path / "model.keras", {"Needs": Needs})
