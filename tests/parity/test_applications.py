@@ -24,7 +24,7 @@ QUICK = ("MobileNet", "ResNet50V2", "VGG16")
 
 def pair(name: str, **arguments: Any) -> tuple[Any, Any]:
     """Keras's network and ours, both with names counted from the beginning."""
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)  # a collection over all of torch is slow
     nnkit.config.clear_session()
     arguments = {"weights": None, **arguments}
     theirs = getattr(keras.applications, name)(**arguments)

@@ -287,7 +287,7 @@ def assert_same(one: list[np.ndarray], other: list[np.ndarray]) -> None:
 
 
 def fresh() -> None:
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)  # a collection over all of torch is slow
     nnkit.backend.clear_session()
 
 
