@@ -16,9 +16,11 @@ from nnkit.ops.geometry import (
     perspective_transform,
 )  # fmt: skip
 from nnkit.ops.resizing import crop_images, pad_images, resize
+from nnkit.ops.warping import elastic_transform, scale_and_translate
 
 __all__ = [
-    "affine_transform", "crop_images", "extract_patches", "extract_patches_3d", "gaussian_blur",
-    "hsv_to_rgb", "map_coordinates", "pad_images", "perspective_transform", "resize",
-    "rgb_to_grayscale", "rgb_to_hsv", "sobel_edges", "ssim",
+    "affine_transform", "crop_images", "elastic_transform", "extract_patches",
+    "extract_patches_3d", "gaussian_blur", "hsv_to_rgb", "map_coordinates", "pad_images",
+    "perspective_transform", "resize", "rgb_to_grayscale", "rgb_to_hsv", "scale_and_translate",
+    "sobel_edges", "ssim",
 ]  # fmt: skip

@@ -11,8 +11,8 @@ from nnkit.layers.augmentation.affine import WarpLayer
 from nnkit.layers.augmentation.base import images_of
 from nnkit.layers.augmentation.boxes import moved_boxes
 from nnkit.layers.augmentation.factors import as_factor, as_value_range
-from nnkit.ops.colors import gaussian_blur
-from nnkit.ops.geometry import homography, perspective_transform, resampled
+from nnkit.ops.geometry import homography, perspective_transform
+from nnkit.ops.warping import pulled
 
 __all__ = ["RandomElasticTransform", "RandomPerspective"]
 
@@ -147,19 +147,13 @@ class RandomElasticTransform(WarpLayer):
         _, height, width = self.sizes_of(images)
         factor = float(transformation["distortion_factor"])
         reach, sigma = max(height, width) * 0.1 * factor, min(height, width) * 0.05 * factor
-        window = int(6 * sigma) | 1
         noise = transformation.get("noise")
         if noise is None:  # parameters written by hand, or Keras's
             noise = self.draws(images).normal((2, *self.sizes_of(images)))
-        noise = (noise * sigma).flatten(0, 1).unsqueeze(-1)
-        moves = gaussian_blur(noise, (window, window), (sigma, sigma))
-        right, down = (moves.squeeze(-1) * reach).chunk(2)
-        y = torch.arange(height, device=images.device).unsqueeze(1)
-        x = torch.arange(width, device=images.device)
         fill = self.fill_mode, self.fill_value
-        pulled = resampled(images, y + down, x + right, interpolation, fill, self.data_format)
+        changed = pulled(images, noise, reach, sigma, interpolation, fill, self.data_format)
         chosen = transformation["apply_transform"][:, None, None, None]
-        changed = torch.where(chosen, pulled, images)
+        changed = torch.where(chosen, changed, images)
         return changed.clamp(*self.value_range) if images.is_floating_point() else changed
 
     def transform_bounding_boxes(
