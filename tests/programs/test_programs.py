@@ -6,6 +6,7 @@ Keras 3 can run say the same under Keras.
 
 from __future__ import annotations
 
+import importlib
 import runpy
 import sys
 from collections.abc import Iterator
@@ -120,6 +121,7 @@ def test_a_program(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.usefixtures("_at_home")
 @pytest.mark.parametrize("name", MODERN)
 def test_keras_says_the_same(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("keras").utils.clear_session(free_memory=False)
     assert said_by(name, capsys) == f"Result: {RESULTS[name]}"
 
 
