@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import math
 import os
 import pty
 import re
@@ -25,7 +26,7 @@ from nnkit.callbacks import Callback
 from nnkit.layers.core import Dense
 from nnkit.layers.input import Input
 from nnkit.models import Sequential
-from nnkit.training.watch import LossWatch
+from nnkit.training.watch import LossWatch, _finite
 from tests.training.conftest import SPARSE, Data, make_classifier, make_two_outputs
 
 
@@ -455,3 +456,12 @@ def test_accumulation_equals_the_big_batch_also_in_the_last_window(
     small.fit(data.x, data.labels, 5, shuffle=False, verbose=0, steps_per_epoch=4)
     big.fit(data.x[:20], data.labels[:20], 20, shuffle=False, verbose=0)
     np.testing.assert_allclose(small.get_weights()[0], big.get_weights()[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("value", "finite"),
+    [(1.0, True), (3e38, True), (math.nan, False), (math.inf, False), (-math.inf, False)],
+)
+def test_what_counts_as_finite(value: float, finite: bool) -> None:
+    weights = torch.full((4,), value)
+    assert _finite([torch.ones(3), weights, torch.empty(0)]) is finite
