@@ -88,8 +88,8 @@ class Compiled:
             weighted_metrics: metrics to which sample and class weights apply.
             run_eagerly: turns jit_compile off; steps run eagerly in any case.
             steps_per_execution: batches between two calls of the callbacks' batch hooks.
-            jit_compile: True compiles the built-in training and test steps with torch.compile;
-                "auto" and False run them eagerly.
+            jit_compile: True compiles the built-in steps of fit, evaluate and predict with
+                torch.compile; "auto" and False run them eagerly.
             auto_scale_loss: whether to wrap the optimizer in a LossScaleOptimizer under the
                 policy "mixed_float16".
 

@@ -26,6 +26,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 def advice_on_memory(model: Any, kind: str, data: Any, error: BaseException) -> BaseException:
     """The error with a batch size that fits, found by trying ever smaller parts of the batch.
 
+    A step of the user's own is not tried, so for it the error names none.
+
     Args:
         model: its weights, buffers and the random state stay as they are.
         kind: "train", "test" or "predict".
@@ -39,19 +41,20 @@ def advice_on_memory(model: Any, kind: str, data: Any, error: BaseException) -> 
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
     samples = int(flatten(unpack_x_y_sample_weight(data)[0])[0].shape[0])
-    own = model._own_step(f"{kind}_step") is not None if kind != "predict" else False
-    size = samples // 2
-    if own:
-        tip = f"Try batch_size={max(size, 1)}."
+    if model._own_step(f"{kind}_step") is not None:
+        # Trying it would train: only its author knows what it changes.
+        where, tip = f" in its own {kind}_step", "Give a smaller batch_size."
     else:
+        where, size = "", samples // 2
         while size and not _fits(model, kind, data, size):
             size //= 2
         tip = f"batch_size={size} fits." if size else "Not even one sample fits: use less memory."
+    message = f"{model.label} ran out of memory on {samples} samples{where}. {tip}"
     kind_of_error = type(error)
     try:
-        return kind_of_error(f"{model.label} ran out of memory on {samples} samples. {tip}")
+        return kind_of_error(message)
     except TypeError:
-        return MemoryError(f"{model.label} ran out of memory on {samples} samples. {tip}")
+        return MemoryError(message)
 
 
 def _fits(model: Any, kind: str, data: Any, size: int) -> bool:

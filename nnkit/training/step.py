@@ -106,7 +106,7 @@ def test(model: Any, data: Any) -> Any:
     x, y, weight = unpack_x_y_sample_weight(data)
     with torch.no_grad():
         if model._jit is not None and model._checked:
-            y_pred, masks, loss = model._jit("test", _forward, (model, x, y, weight), [])
+            y_pred, masks, loss = model._jit("test", _forward, (model, x, y, weight))
             attach_mask(y_pred, masks)
         else:
             y_pred, _, loss = _forward(model, x, y, weight)
@@ -125,8 +125,16 @@ def predict(model: Any, data: Any) -> Any:
     x, _, _ = unpack_x_y_sample_weight(data)
     if not model.built:
         model._make_weights(x)
+    if model._jit is not None:
+        with torch.no_grad():
+            return model._jit("predict", _outputs, (model, x))
     with torch.inference_mode():
         return model(x, training=False)
+
+
+def _outputs(model: Any, x: Any) -> Any:
+    """The outputs in inference mode."""
+    return model(x, training=False)
 
 
 def _loss(model: Any, x: Any, y: Any, y_pred: Any, weight: Any, training: bool) -> torch.Tensor:

@@ -15,6 +15,7 @@ from nnkit import layers, optimizers, random
 from nnkit.layers import Dense, Input
 from nnkit.models import Model, Sequential
 from nnkit.training.jit import Jit
+from nnkit.tree import flatten
 from tests.training.conftest import SPARSE, Data, make_classifier, make_two_outputs
 
 
@@ -117,6 +118,72 @@ class Peeking(Sequential):
 
     def call(self, x: Any) -> Any:
         return super().call(x * 2 if float(x.sum()) > 0 else x)
+
+
+@pytest.mark.parametrize("make", [make_classifier, convnet, make_two_outputs])
+def test_predict_and_evaluate_are_compiled(make: Callable[[], Any], data: Data) -> None:
+    model = make()
+    two = make is make_two_outputs
+    y: Any = [data.labels, data.values] if two else data.labels
+    expected = [model.predict(x, 16, verbose=0) for x in (data.x, data.x[:5])]
+    model.compile("sgd", [SPARSE, "mse"] if two else SPARSE)
+    loss = model.evaluate(data.x, y, 16, verbose=0)
+    model.compile("sgd", [SPARSE, "mse"] if two else SPARSE, jit_compile=True)
+    found = [model.predict(x, 16, verbose=0) for x in (data.x, data.x[:5])]
+    for one, other in zip(flatten(found), flatten(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.evaluate(data.x, y, 16, verbose=0), loss, rtol=1e-5)
+    # The last batches and the 5 samples came once only.
+    assert [key[0] for key in model._jit._compiled] == ["predict", "test"]
+    model.predict(data.x[:5], verbose=0)
+    assert [key[0] for key in model._jit._compiled] == ["predict", "test", "predict"]
+    assert not model._jit.failed
+
+
+def test_predictions_follow_the_weights(data: Data) -> None:
+    model = make_classifier()
+    model.compile("sgd", SPARSE, jit_compile=True)
+    first = [model.predict(data.x[:8], verbose=0) for _ in range(3)][-1]
+    model.set_weights([weight * 2 for weight in model.get_weights()])
+    second = model.predict(data.x[:8], verbose=0)
+    assert model._jit._compiled
+    model.compile("sgd", SPARSE)
+    np.testing.assert_allclose(second, model.predict(data.x[:8], verbose=0), rtol=1e-5)
+    assert (first != second).any()
+
+
+def test_many_models_compile_in_one_process(data: Data) -> None:
+    for units in range(4, 14):
+        model = Sequential([Input((6,)), Dense(units), Dense(3, "softmax")])
+        model.compile("sgd", SPARSE, jit_compile=True)
+        for _ in range(2):
+            model.predict(data.x[:4], verbose=0)
+        assert len(model._jit._compiled) == 1
+
+
+def test_the_number_of_graphs_is_limited(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Jit, "most", 2)
+    model = make_classifier()
+    model.compile("sgd", SPARSE, jit_compile=True)
+    for size in (3, 4, 5, 6):
+        for _ in range(2):
+            assert model.predict(data.x[:size], verbose=0).shape == (size, 3)
+    assert len(model._jit._compiled) == 2
+
+
+def test_a_graph_that_stops_fitting_gives_way_to_eager_steps(data: Data) -> None:
+    class Changing(Sequential):
+        kind = "a"
+
+        def call(self, x: Any) -> Any:
+            self.kind += "a"  # every call would need a graph of its own
+            return super().call(x) * len(self.kind)
+
+    model = Changing(make_classifier().layers)
+    model.compile("sgd", SPARSE, jit_compile=True)
+    with pytest.warns(UserWarning, match="cannot be compiled"):
+        found = [model.predict(data.x[:4], verbose=0) for _ in range(14)][-1]
+    np.testing.assert_allclose(found.sum(-1), len(model.kind), rtol=1e-5)
 
 
 def test_what_cannot_be_compiled_runs_eagerly_and_says_so_once(data: Data) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -88,13 +89,27 @@ def test_other_errors_come_as_they_are() -> None:
     assert caught.value is error
 
 
-def test_a_step_of_ones_own() -> None:
-    class Own(nnkit.Model):
-        def train_step(self, data: Any) -> Any:
-            raise MemoryError
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [
+        ("train_step", lambda model: model.fit(X, X[:, :1], verbose=0)),
+        ("test_step", lambda model: model.evaluate(X, X[:, :1], verbose=0)),
+        ("predict_step", lambda model: model.predict(X, verbose=2)),
+    ],
+)
+def test_of_a_step_of_ones_own_only_what_is_known_is_said(
+    name: str, run: Callable[[Any], Any]
+) -> None:
+    calls = []
+
+    def step(self: Any, data: Any) -> Any:
+        calls.append(data)
+        raise MemoryError
 
     inputs = nnkit.Input((3,))
-    model = Own(inputs, layers.Dense(1)(inputs))
+    model = type("Own", (nnkit.Model,), {name: step})(inputs, layers.Dense(1)(inputs))
     model.compile("sgd", "mse")
-    with pytest.raises(MemoryError, match=r"on 32 samples. Try batch_size=16."):
-        model.fit(X, X[:, :1], verbose=0)
+    message = rf"Own '.*' ran out of memory on 32 samples in its own {name}. Give a smaller batch_"
+    with pytest.raises(MemoryError, match=message):
+        run(model)
+    assert len(calls) == 1  # it was not tried on fewer samples
