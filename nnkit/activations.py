@@ -150,11 +150,13 @@ def relu(
 
     Raises: ArgumentError if max_value is negative.
     """
+    if max_value is None and not (negative_slope or threshold):
+        return torch.relu(x)
     if max_value is not None and max_value < 0:
         raise ArgumentError(f"relu expects max_value >= 0 or None, got {max_value!r}.")
     if threshold == 0:
         if max_value is None:
-            return F.leaky_relu(x, negative_slope) if negative_slope else F.relu(x)
+            return F.leaky_relu(x, negative_slope)
         y = F.hardtanh(x, 0.0, max_value)
     else:
         y = F.threshold(x, threshold, 0.0)

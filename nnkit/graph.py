@@ -77,6 +77,9 @@ class Graph:
         self.nodes, self.operations = _walk(self.flat_inputs, self.flat_outputs, self.masks)
         self.constants: dict[str, torch.Tensor] = {}
         self.constant_slots: dict[str, int] = {}
+        # Keras's way: a tensor is given where [tensor] is declared.
+        listed = isinstance(outputs, (list, tuple)) and len(outputs) == 1
+        self._lone = type(outputs[0] if listed else outputs) is SymbolicTensor
         self._compile()
 
     def with_replaced(self, old: Any, new: Any) -> Graph:
@@ -216,12 +219,16 @@ class Graph:
         for name, slot in self.constant_slots.items():
             values[slot] = constants[name]
         for key, function, sources, arguments, targets, free, door in self.steps:
-            # The graph has checked the shapes, so a layer is entered behind its own checks.
             call: Any
             if function is not None:
                 call = function.fn
             else:
-                call = as_layer(modules[key]) if door else modules[key]._wrapped_call_impl  # type: ignore
+                module: Any = modules[key]  # type: ignore[index]
+                # The graph has checked the shapes, so a layer is entered behind its own checks,
+                # where torch enters a module.
+                call = module._compiled_call_impl or module._call_impl
+                if door:
+                    call = as_layer(module)
             # One and two sources are most calls; a comprehension would be a frame of its own.
             if sources is not None:
                 if len(sources) == 1:
@@ -239,10 +246,11 @@ class Graph:
                 _scatter(targets, result, values)
             for slot in free:
                 values[slot] = None
-        results = iter([values[slot] for slot in self.output_slots])
-        outputs = map_structure(lambda _: next(results), self.outputs)
-        if isinstance(outputs, (list, tuple)) and len(outputs) == 1:
-            outputs = outputs[0]  # Keras's way: [tensor] declared, tensor given
+        if self._lone:
+            outputs = values[self.output_slots[0]]
+        else:
+            results = iter([values[slot] for slot in self.output_slots])
+            outputs = map_structure(lambda _: next(results), self.outputs)
         return outputs, [None if slot is None else values[slot] for slot in self.mask_slots]
 
 

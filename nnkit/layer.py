@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
 import warnings
 from typing import Any, ClassVar, Self
 
@@ -17,6 +16,7 @@ import torch
 from torch import nn
 
 from nnkit import regularizers
+from nnkit.added_losses import LossOwner, calls
 from nnkit.conventions import (
     add_activity_loss,
     adopt_lists,
@@ -41,23 +41,11 @@ from nnkit.probing import is_meta, placeholders, run_on_meta, shape_of
 from nnkit.shapes import axes, check, describe
 from nnkit.symbolic import Node, SymbolicTensor, has_symbolic, record
 from nnkit.tree import flatten, map_structure
-from nnkit.weights import WeightOwner
 
 __all__ = ["Layer"]
 
 
-class _Calls(threading.local):
-    """The calls under way in this thread."""
-
-    def __init__(self) -> None:
-        # The layer called from outside any other: it owns what add_loss collects meanwhile.
-        self.outermost: list[Layer] = []
-
-
-_calls = _Calls()
-
-
-class Layer(Configured, WeightOwner):
+class Layer(Configured, LossOwner):
     """Base of all layers.
 
     Write `build(input_shape)` to make weights with `add_weight`, and `call(inputs)` (or `forward`)
@@ -88,6 +76,7 @@ class Layer(Configured, WeightOwner):
     keeps_shape: ClassVar[bool] = False
     starts_in_training: ClassVar[bool] = False
     _takes: ClassVar[frozenset[str]] = frozenset()
+    _makes_mask: ClassVar[bool] = False
     _init_args: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -110,6 +99,7 @@ class Layer(Configured, WeightOwner):
             # A user's subclass computes something else: shortcuts of its base do not hold.
             cls.keeps_shape = own.get("keeps_shape", False)
             cls.infer_output = own.get("infer_output", Layer.infer_output)  # type: ignore[method-assign]
+        cls._makes_mask = cls.compute_mask is not Layer.compute_mask
         if "build" in own:
             cls.build = tracked_build(own["build"])  # type: ignore[method-assign]
 
@@ -133,8 +123,6 @@ class Layer(Configured, WeightOwner):
         self.autocast = autocast
         self._take_policy(dtype)
         self._inbound_nodes: list[Node] = []
-        self._losses: list[torch.Tensor] = []
-        self._lossy: list[Layer] = []
         self._child_order: dict[str, None] = {}
         self._seen: Any = None
         self._built_for: dict[str, Any] = {}
@@ -214,30 +202,6 @@ class Layer(Configured, WeightOwner):
             )
         return self._inbound_nodes[0]
 
-    @property
-    def losses(self) -> list[torch.Tensor]:
-        """Scalars to add to the loss: add_loss of the last call, and regularized weights."""
-        layers = [module for module in self.modules() if isinstance(module, Layer)]
-        return [loss for layer in layers for loss in layer._losses] + self.weight_losses()
-
-    def weight_losses(self) -> list[torch.Tensor]:
-        """One scalar for each trainable weight with a regularizer."""
-        return [
-            weight.regularizer(weight.layout.to_keras(weight.tensor))
-            for weight in self.collect(lambda owner: owner._trainable)
-            if weight.regularizer is not None and weight.tensor.requires_grad
-        ]
-
-    def add_loss(self, loss: Any) -> None:
-        """Add scalars to the training loss; call it inside `call`."""
-        if torch.compiler.is_exporting():
-            return  # a program has no use for losses
-        root = _calls.outermost[0] if _calls.outermost else self
-        if self not in root._lossy:
-            root._lossy.append(self)
-            self._losses.clear()  # of an earlier call that had another root
-        self._losses.extend(value for value in flatten(loss) if not is_meta(value))
-
     def compute_output_shape(self, *input_shape: Any) -> Any:
         """The output shape, batch axis included, for an input shape (or nesting of shapes)."""
         outputs = self(*(placeholders(shape) for shape in input_shape))
@@ -253,41 +217,34 @@ class Layer(Configured, WeightOwner):
         if training is not None and needs_mode(self, bool(training)):
             with in_mode(self, bool(training)):
                 return self(*args, **kwargs)
-        compute, ready = self._compute, True
-        for value in args:
-            kind = getattr(value, "dtype", None)
-            if kind is not compute and (
-                not isinstance(value, torch.Tensor) or value.is_floating_point()
-            ):
-                ready = False
-        if not ready and not all(isinstance(value, torch.Tensor) for value in args):
-            args = map_structure(lambda value: as_tensor(value, self), args)
+        first = args[0] if args else None
         run: Any = self._wrapped_call_impl
         was_built = self.built
-        if not torch.compiler.is_compiling():
-            self._prepare(args, kwargs)
+        as_before = (
+            len(args) == 1
+            and type(first) is torch.Tensor
+            and first.dtype is self._compute
+            and was_built
+            and not torch.compiler.is_compiling()  # which would make a program for each shape
+            and first.shape == self._seen
+        )
+        if not as_before:
+            args, kwargs = self._receive(args, kwargs)
+            first = args[0] if args else None
             if not was_built and any(is_meta(value) for value in args):
                 run = self.infer_output  # its weights are real, the input is not
-        elif not was_built:
-            raise NotBuiltError(
-                f"{self.label} has no weights yet: call it on data, or build it, before compiling."
-            )
-        if not ready:
-            args, kwargs = self._cast_all(args, kwargs)
         if self._mixed or in_region():
             run = functools.partial(self._in_policy, run)
-        mask = mask_of(args[0]) if args else None
+        mask = mask_of(first)
         if mask is not None and "mask" in self._takes:
             kwargs.setdefault("mask", mask)
-        outermost = _calls.outermost
+        outermost = calls.outermost
         # An exported program has no use for losses, and export warns of what it changes outside.
         outside = not outermost and not torch.compiler.is_exporting()
         if outside:
-            run = beside(args[0] if args else None, run)
+            run = beside(first, run)
             outermost.append(self)
-            for layer in self._lossy:
-                layer._losses.clear()
-            self._lossy.clear()
+            self._forget_losses()
         try:
             outputs = run(*args, **kwargs)
         finally:
@@ -298,8 +255,20 @@ class Layer(Configured, WeightOwner):
             self._first_output = map_structure(free_batch, outputs)
         given = kwargs.get("mask", mask)
         if given is not None or self._makes_mask:
-            attach_mask(outputs, self.compute_mask(args[0] if args else None, given))
+            attach_mask(outputs, self.compute_mask(first, given))
         return outputs
+
+    def _receive(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The inputs as tensors, checked and cast; at the first call they decide the weights."""
+        if not all(isinstance(value, torch.Tensor) for value in args):
+            args = map_structure(lambda value: as_tensor(value, self), args)
+        if not torch.compiler.is_compiling():
+            self._prepare(args, kwargs)
+        elif not self.built:
+            raise NotBuiltError(
+                f"{self.label} has no weights yet: call it on data, or build it, before compiling."
+            )
+        return self._cast_all(args, kwargs)
 
     def _warn_of_lost(self, mask: Any) -> None:
         if mask is None or self.supports_masking or self._makes_mask or "mask" in self._takes:
@@ -309,10 +278,6 @@ class Layer(Configured, WeightOwner):
             f"count from here on. Set supports_masking = True on a layer of your own.",
             stacklevel=4,
         )
-
-    @property
-    def _makes_mask(self) -> bool:
-        return type(self).compute_mask is not Layer.compute_mask
 
     def _prepare(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         first = args[0] if args else None

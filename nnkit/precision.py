@@ -114,8 +114,8 @@ class PolicyOwner(nn.Module):
         return _float(value, target) if target.is_floating_point else value
 
     def _cast_all(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
-        if len(args) == 1 and not kwargs and isinstance(args[0], torch.Tensor):
-            return (self._cast(args[0]),), kwargs
+        if not kwargs and all(isinstance(value, torch.Tensor) for value in args):
+            return tuple([self._cast(value) for value in args]), kwargs
         cast: tuple[Any, Any] = map_structure(self._cast, (args, kwargs))
         return cast
 

@@ -19,8 +19,8 @@ from nnkit.precision import PolicyOwner
 from nnkit.variable import Variable
 
 __all__ = [
-    "Weight", "WeightOwner", "built_for_real", "keras_view", "on_meta", "thaws", "to_dtype",
-    "to_numpy",
+    "Weight", "WeightOwner", "built_for_real", "first_parameter", "keras_view", "on_meta", "thaws",
+    "to_dtype", "to_numpy",
 ]  # fmt: skip
 
 # How often `trainable` was set, anywhere: a training step looks here before it looks at weights.
@@ -31,8 +31,23 @@ _real_device: list[torch.device] = []
 
 def to_numpy(value: torch.Tensor) -> np.ndarray:
     """An array of a tensor's values; of bfloat16, which NumPy has not, in float32."""
-    value = value.detach().cpu()
+    if value.requires_grad:
+        value = value.detach()
+    if not value.is_cpu:
+        value = value.cpu()
     return value.float().numpy() if value.dtype is torch.bfloat16 else value.numpy()
+
+
+def first_parameter(module: nn.Module) -> nn.Parameter | None:
+    """`next(module.parameters(), None)`, without torch's walk over the names of all modules."""
+    for parameter in module._parameters.values():
+        if parameter is not None:
+            return parameter
+    for child in module._modules.values():
+        found = None if child is None else first_parameter(child)
+        if found is not None:
+            return found
+    return None
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from nnkit.training import step
 from nnkit.training.jit import Jit
 from nnkit.training.objective import Metrics, Objective
 from nnkit.tree import flatten, map_structure
-from nnkit.weights import WeightOwner, thaws
+from nnkit.weights import WeightOwner, first_parameter, thaws
 
 __all__ = ["Compiled"]
 
@@ -346,7 +346,7 @@ class Compiled:
 
     def _to_device(self) -> torch.device:
         model: Any = self
-        first = next(model.parameters(), None)
+        first = first_parameter(model)
         device = training_device(first)
         if first is not None and first.device != device:
             model.to(device)

@@ -1,0 +1,63 @@
+"""Losses that layers add to the training loss: by `add_loss` in a call, and by regularizers."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import torch
+
+from nnkit.probing import is_meta
+from nnkit.tree import flatten
+from nnkit.weights import WeightOwner
+
+__all__ = ["LossOwner", "calls"]
+
+
+class _Calls(threading.local):
+    """The calls under way in this thread."""
+
+    def __init__(self) -> None:
+        # The layer called from outside any other: it owns what add_loss collects meanwhile.
+        self.outermost: list[LossOwner] = []
+
+
+calls = _Calls()
+
+
+class LossOwner(WeightOwner):
+    """The half of `Layer` that has losses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._losses: list[torch.Tensor] = []
+        self._lossy: list[LossOwner] = []  # below this layer, those that added losses
+
+    @property
+    def losses(self) -> list[torch.Tensor]:
+        """Scalars to add to the loss: add_loss of the last call, and regularized weights."""
+        owners = [module for module in self.modules() if isinstance(module, LossOwner)]
+        return [loss for owner in owners for loss in owner._losses] + self.weight_losses()
+
+    def weight_losses(self) -> list[torch.Tensor]:
+        """One scalar for each trainable weight with a regularizer."""
+        return [
+            weight.regularizer(weight.layout.to_keras(weight.tensor))
+            for weight in self.collect(lambda owner: owner._trainable)
+            if weight.regularizer is not None and weight.tensor.requires_grad
+        ]
+
+    def add_loss(self, loss: Any) -> None:
+        """Add scalars to the training loss; call it inside `call`."""
+        if torch.compiler.is_exporting():
+            return  # a program has no use for losses
+        root = calls.outermost[0] if calls.outermost else self
+        if self not in root._lossy:
+            root._lossy.append(self)
+            self._losses.clear()  # of an earlier call that had another root
+        self._losses.extend(value for value in flatten(loss) if not is_meta(value))
+
+    def _forget_losses(self) -> None:
+        for owner in self._lossy:
+            owner._losses.clear()
+        self._lossy.clear()
