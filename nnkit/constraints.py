@@ -5,8 +5,6 @@ They take and return a tensor in Keras's layout, so `axis=0` runs over the input
 
 from __future__ import annotations
 
-import math
-import numbers
 from typing import Any
 
 import torch
@@ -15,6 +13,7 @@ from torch import Tensor
 from nnkit.custom_objects import supplying
 from nnkit.errors import ArgumentError
 from nnkit.registry import Registry
+from nnkit.shapes import check_axes, check_in_range, number
 
 __all__ = [
     "REGISTRY",
@@ -57,20 +56,24 @@ class Constraint:
         return cls(**config)
 
 
-def _number(owner: str, name: str, value: Any, most: float = math.inf) -> Any:
-    if not isinstance(value, numbers.Real) or not 0 <= float(value) <= most:
-        limits = ">= 0" if most == math.inf else f"from 0 to {most:g}"
-        raise ArgumentError(f"{owner} expects {name} to be a number {limits}, got {value!r}.")
-    return value
+class _OfVectors(Constraint):
+    """A constraint on the lengths of vectors."""
 
+    def __init__(self, axis: Axis) -> None:
+        self.axis = check_axes(self, axis, several=True)
 
-def _norms(w: Tensor, axis: Axis) -> Tensor:
-    axes = axis if isinstance(axis, int) else tuple(axis)
-    return torch.linalg.vector_norm(w, dim=axes, keepdim=True)
+    def lengths(self, w: Tensor) -> Tensor:
+        """The length of each vector. Raises: ShapeError if the weight has no such axis."""
+        axes = tuple(self.axis) if isinstance(self.axis, (list, tuple)) else self.axis
+        check_in_range(self, axes, w.shape)
+        return torch.linalg.vector_norm(w, dim=axes, keepdim=True)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"axis": self.axis}
 
 
 @REGISTRY.add("max_norm")
-class MaxNorm(Constraint):
+class MaxNorm(_OfVectors):
     """Shrink vectors that are longer than a limit to that length.
 
     Args:
@@ -81,15 +84,15 @@ class MaxNorm(Constraint):
     """
 
     def __init__(self, max_value: float = 2, axis: Axis = 0) -> None:
-        self.max_value = _number("MaxNorm", "max_value", max_value)
-        self.axis = axis
+        super().__init__(axis)
+        self.max_value = number(self, "max_value", max_value, 0)
 
     def __call__(self, w: Tensor) -> Tensor:
-        norms = _norms(w, self.axis)
+        norms = self.lengths(w)
         return w * (norms.clamp(max=self.max_value) / (norms + _EPSILON))
 
     def get_config(self) -> dict[str, Any]:
-        return {"max_value": self.max_value, "axis": self.axis}
+        return {"max_value": self.max_value, **super().get_config()}
 
 
 @REGISTRY.add("non_neg")
@@ -101,7 +104,7 @@ class NonNeg(Constraint):
 
 
 @REGISTRY.add("unit_norm")
-class UnitNorm(Constraint):
+class UnitNorm(_OfVectors):
     """Scale every vector to length 1; zero vectors stay.
 
     Args:
@@ -109,17 +112,14 @@ class UnitNorm(Constraint):
     """
 
     def __init__(self, axis: Axis = 0) -> None:
-        self.axis = axis
+        super().__init__(axis)
 
     def __call__(self, w: Tensor) -> Tensor:
-        return w / (_norms(w, self.axis) + _EPSILON)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"axis": self.axis}
+        return w / (self.lengths(w) + _EPSILON)
 
 
 @REGISTRY.add("min_max_norm")
-class MinMaxNorm(Constraint):
+class MinMaxNorm(_OfVectors):
     """Move the length of every vector into a range, at once or step by step.
 
     Args:
@@ -134,17 +134,17 @@ class MinMaxNorm(Constraint):
     def __init__(
         self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Axis = 0
     ) -> None:
-        self.max_value = _number("MinMaxNorm", "max_value", max_value)
-        self.min_value = _number("MinMaxNorm", "min_value", min_value)
+        super().__init__(axis)
+        self.max_value = number(self, "max_value", max_value, 0)
+        self.min_value = number(self, "min_value", min_value, 0)
         if min_value > max_value:
             raise ArgumentError(
                 f"MinMaxNorm expects min_value <= max_value, got {min_value!r} and {max_value!r}."
             )
-        self.rate = _number("MinMaxNorm", "rate", rate, most=1)
-        self.axis = axis
+        self.rate = number(self, "rate", rate, 0, 1)
 
     def __call__(self, w: Tensor) -> Tensor:
-        norms = _norms(w, self.axis)
+        norms = self.lengths(w)
         wanted = norms.lerp(norms.clamp(self.min_value, self.max_value), self.rate)
         # Divided first: wanted / epsilon overflows in float16.
         return w / (norms + _EPSILON) * wanted
@@ -154,7 +154,7 @@ class MinMaxNorm(Constraint):
             "min_value": self.min_value,
             "max_value": self.max_value,
             "rate": self.rate,
-            "axis": self.axis,
+            **super().get_config(),
         }
 
 

@@ -19,10 +19,11 @@ from torch import Tensor
 from nnkit.creation import creation_device
 from nnkit.custom_objects import publish
 from nnkit.errors import ArgumentError, ShapeError
+from nnkit.shapes import number
 
 __all__ = [
-    "SeedGenerator", "as_seed", "beta", "binomial", "categorical", "check_range",
-    "check_stddev", "dropout", "fill_truncated_normal", "gamma", "generator_for", "global_seed",
+    "SeedGenerator", "as_seed", "beta", "binomial", "categorical", "check_range", "dropout",
+    "fill_truncated_normal", "gamma", "generator_for", "global_seed",
     "normal", "randint", "set_random_seed", "shuffle", "to_dtype", "truncated_normal",
     "uniform",
 ]  # fmt: skip
@@ -164,7 +165,7 @@ def normal(
     seed: Seed = None,
 ) -> Tensor:
     """Draw from a normal distribution."""
-    check_stddev(stddev)
+    number("normal", "stddev", stddev, 0)
     return _empty(shape, dtype, "normal").normal_(mean, stddev, generator=generator_for(seed))
 
 
@@ -176,7 +177,7 @@ def uniform(
     seed: Seed = None,
 ) -> Tensor:
     """Draw evenly from minval (included) to maxval (excluded)."""
-    check_range(minval, maxval)
+    check_range("uniform", minval, maxval)
     return _empty(shape, dtype, "uniform").uniform_(minval, maxval, generator=generator_for(seed))
 
 
@@ -188,7 +189,7 @@ def truncated_normal(
     seed: Seed = None,
 ) -> Tensor:
     """Draw from a normal distribution without what lies beyond two standard deviations."""
-    check_stddev(stddev)
+    number("truncated_normal", "stddev", stddev, 0)
     values = _empty(shape, dtype, "truncated_normal")
     wide = values.to(torch.promote_types(values.dtype, torch.float32))
     return fill_truncated_normal(wide, mean, stddev, generator_for(seed)).to(values.dtype)
@@ -204,17 +205,12 @@ def fill_truncated_normal(
     return tensor.clamp_(mean - 2 * stddev, mean + 2 * stddev)
 
 
-def check_stddev(stddev: float) -> None:
-    """Refuse a standard deviation that is negative or not a number."""
-    if isinstance(stddev, str) or not 0 <= stddev < math.inf:
-        raise ArgumentError(f"stddev must be a finite number >= 0, got {stddev!r}.")
-
-
-def check_range(minval: float, maxval: float) -> None:
+def check_range(who: Any, minval: Any, maxval: Any) -> None:
     """Refuse an empty range."""
-    if not -math.inf < minval <= maxval < math.inf:
+    if number(who, "minval", minval) > number(who, "maxval", maxval):
         raise ArgumentError(
-            f"minval must not exceed maxval, and both be finite, got {minval!r} and {maxval!r}."
+            f"{who if isinstance(who, str) else type(who).__name__}: minval must not exceed "
+            f"maxval, got {minval!r} and {maxval!r}."
         )
 
 
@@ -256,8 +252,7 @@ def dropout(
 
     Raises: ArgumentError for a rate outside 0 .. 1, ShapeError for a noise_shape that does not fit.
     """
-    if not 0 <= rate <= 1:
-        raise ArgumentError(f"dropout expects a rate from 0 to 1, got {rate!r}.")
+    number("dropout", "rate", rate, 0, 1)
     if rate == 0:
         return inputs
     unseeded = seed is None or (isinstance(seed, SeedGenerator) and seed.seed is None)

@@ -5,8 +5,6 @@ A regularizer is called with a tensor in Keras's layout and returns a scalar ten
 
 from __future__ import annotations
 
-import math
-import numbers
 from typing import Any
 
 import torch
@@ -14,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nnkit.custom_objects import supplying
-from nnkit.errors import ArgumentError, ShapeError
+from nnkit.errors import ShapeError
 from nnkit.registry import Registry
+from nnkit.shapes import number, one_of
 
 __all__ = [
     "L1",
@@ -53,10 +52,8 @@ class Regularizer:
         return cls(**config)
 
 
-def _factor(owner: str, name: str, value: Any) -> float:
-    if not isinstance(value, numbers.Real) or not 0 <= float(value) < math.inf:
-        raise ArgumentError(f"{owner} expects {name} to be a finite number >= 0, got {value!r}.")
-    return float(value)
+def _factor(owner: Regularizer, name: str, value: Any) -> float:
+    return float(number(owner, name, value, 0))
 
 
 def _square_sum(x: Tensor) -> Tensor:
@@ -75,7 +72,7 @@ class L1(Regularizer):
     """
 
     def __init__(self, l1: float | None = 0.01) -> None:
-        self.l1 = _factor("L1", "l1", 0.01 if l1 is None else l1)
+        self.l1 = _factor(self, "l1", 0.01 if l1 is None else l1)
 
     def __call__(self, x: Tensor) -> Tensor:
         return x.abs().sum() * self.l1
@@ -95,7 +92,7 @@ class L2(Regularizer):
     """
 
     def __init__(self, l2: float | None = 0.01) -> None:
-        self.l2 = _factor("L2", "l2", 0.01 if l2 is None else l2)
+        self.l2 = _factor(self, "l2", 0.01 if l2 is None else l2)
 
     def __call__(self, x: Tensor) -> Tensor:
         return _square_sum(x) * self.l2
@@ -116,8 +113,8 @@ class L1L2(Regularizer):
     """
 
     def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
-        self.l1 = _factor("L1L2", "l1", 0.0 if l1 is None else l1)
-        self.l2 = _factor("L1L2", "l2", 0.0 if l2 is None else l2)
+        self.l1 = _factor(self, "l1", 0.0 if l1 is None else l1)
+        self.l2 = _factor(self, "l2", 0.0 if l2 is None else l2)
 
     def __call__(self, x: Tensor) -> Tensor:
         if not self.l2:
@@ -142,12 +139,8 @@ class OrthogonalRegularizer(Regularizer):
     """
 
     def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
-        self.factor = _factor("OrthogonalRegularizer", "factor", factor)
-        if mode not in ("rows", "columns"):
-            raise ArgumentError(
-                f"OrthogonalRegularizer expects mode 'rows' or 'columns', got {mode!r}."
-            )
-        self.mode = mode
+        self.factor = _factor(self, "factor", factor)
+        self.mode = one_of(self, "mode", mode, ("rows", "columns"))
 
     def __call__(self, x: Tensor) -> Tensor:
         if x.ndim != 2:

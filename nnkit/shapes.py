@@ -1,10 +1,14 @@
-"""Axes by name: what a layer accepts, whether a shape fits, and what to do when it does not."""
+"""Axes by name: what a layer accepts, whether a shape fits, and what to do when it does not.
+
+Below them, the checks of arguments: choices, numbers, whole numbers, sizes and axes.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from numbers import Real
 from typing import Any
 
 from nnkit.errors import ArgumentError, ShapeError
@@ -13,8 +17,11 @@ __all__ = [
     "Shape",
     "axes",
     "check",
+    "check_axes",
+    "check_in_range",
     "describe",
     "image_format",
+    "number",
     "one_of",
     "positive",
     "same_padding",
@@ -105,12 +112,12 @@ def _image(features: int) -> str | None:
     return None
 
 
-def one_of(who: str, argument: str, value: Any, allowed: Sequence[Any]) -> Any:
+def one_of(who: Any, argument: str, value: Any, allowed: Sequence[Any]) -> Any:
     """The value, if it is among the allowed ones; else an ArgumentError that lists them."""
     value = value.lower() if isinstance(value, str) else value
     if value not in allowed:
         choices = ", ".join(map(repr, allowed))
-        raise ArgumentError(f"{who}: {argument} must be one of {choices}, got {value!r}.")
+        raise ArgumentError(f"{_called(who)}: {argument} must be one of {choices}, got {value!r}.")
     return value
 
 
@@ -121,16 +128,85 @@ def image_format(who: str, data_format: Any) -> str:
     return chosen
 
 
-def positive(who: str, argument: str, value: Any, *, least: int = 1) -> int:
-    """The value as an int, if it is a whole number of at least `least`."""
+def number(
+    who: Any,
+    argument: str,
+    value: Any,
+    least: float = -math.inf,
+    most: float = math.inf,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """The value, if it is a finite number within these limits.
+
+    Args:
+        who: whose argument it is, for the message: a name, or the object itself.
+        argument: its name.
+        value: what was given; a tensor or array without axes counts as its number.
+        least, most: the limits, if they are allowed themselves.
+        above, below: the limits, if they are not.
+
+    Raises: ArgumentError for anything else, True included.
+    """
+    found: Any = value.item() if getattr(value, "ndim", None) == 0 else value
+    low, high = (least if above is None else above), (most if below is None else below)
+    real = found is not True and isinstance(found, Real) and math.isfinite(found)
+    if not real or not low <= found <= high or found in (above, below):
+        raise ArgumentError(
+            f"{_called(who)}: {argument} must be a number{_range(least, most, above, below)}, "
+            f"got {value!r}."
+        )
+    return found
+
+
+def _range(least: float, most: float, above: float | None, below: float | None) -> str:
+    if above is None and below is None and math.isfinite(least) and math.isfinite(most):
+        return f" from {least:g} to {most:g}"
+    lower = f"above {above:g}" if above is not None else f"of at least {least:g}"
+    upper = f"below {below:g}" if below is not None else f"at most {most:g}"
+    limits = [text for text in (lower, upper) if "inf" not in text]
+    return f" {' and '.join(limits)}" if limits else ""
+
+
+def _called(who: Any) -> str:
+    return who if isinstance(who, str) else getattr(who, "label", type(who).__name__)
+
+
+def check_axes(who: Any, axis: Any, *, several: bool = False, argument: str = "axis") -> Any:
+    """`axis` itself, if it is an int, or one or more of them where several may be given."""
+    each = axis if several and isinstance(axis, (list, tuple)) else (axis,)
+    if not each or any(isinstance(one, bool) or not hasattr(one, "__index__") for one in each):
+        kind = "an int or ints" if several else "an int"
+        raise ArgumentError(f"{_called(who)}: {argument} must be {kind}, got {axis!r}.")
+    return axis
+
+
+def check_in_range(who: Any, axis: Any, shape: Sequence[int | None]) -> None:
+    """Raise unless this is an axis, or several different ones, of a shape."""
+    check_axes(who, axis, several=True)
+    rank = len(shape)
+    each = axis if isinstance(axis, (list, tuple)) else (axis,)
+    if not all(-rank <= one < rank for one in each):
+        raise ShapeError(
+            f"{_called(who)}: axis={axis!r} is not an axis of the shape {tuple(shape)}. "
+            f"Use {-rank} to {rank - 1}."
+        )
+    if len({one % rank for one in each}) < len(each):
+        raise ShapeError(f"{_called(who)}: axis={axis!r} names an axis of {tuple(shape)} twice.")
+
+
+def positive(who: Any, argument: str, value: Any, *, least: int | None = 1) -> int:
+    """The value as an int, if it is a whole number of at least `least`; None for any."""
     whole = isinstance(value, int) or (hasattr(value, "__index__") and not hasattr(value, "shape"))
     if isinstance(value, float) and value.is_integer():
         whole = True
     if hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0:
         whole = float(value).is_integer()
-    if isinstance(value, bool) or not whole or int(value) < least:
+    if isinstance(value, bool) or not whole or (least is not None and int(value) < least):
+        limit = "" if least is None else f" of at least {least}"
         raise ArgumentError(
-            f"{who}: {argument} must be a whole number of at least {least}, got {value!r}."
+            f"{_called(who)}: {argument} must be a whole number{limit}, got {value!r}."
         )
     return int(value)
 

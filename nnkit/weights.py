@@ -292,7 +292,7 @@ class WeightOwner(PolicyOwner):
                 f"{name!r} has {len(own)} weights but {len(weights)} were given. "
                 f"It needs: {', '.join(f'{w.name} {w.keras_shape}' for w in own) or 'none'}."
             )
-        values = [torch.as_tensor(np.asarray(value)) for value in weights]
+        values = [_as_weight(name, value) for value in weights]
         for weight, value in zip(own, values, strict=True):
             if tuple(value.shape) != weight.keras_shape:
                 raise ShapeError(
@@ -302,6 +302,13 @@ class WeightOwner(PolicyOwner):
         with torch.no_grad():
             for weight, value in zip(own, values, strict=True):
                 weight.tensor.copy_(weight.layout.to_torch(value))
+
+
+def _as_weight(owner: str, value: Any) -> torch.Tensor:
+    try:
+        return torch.as_tensor(np.asarray(value))
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"{owner!r} takes arrays of numbers, got {value!r}.") from error
 
 
 def keras_view(key: str) -> Any:

@@ -50,12 +50,12 @@ def test_axes(make, axis) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: con.MaxNorm(-1), "MaxNorm expects max_value to be a number >= 0, got -1"),
-        (lambda: con.MaxNorm(math.nan), "max_value to be a number >= 0, got nan"),
-        (lambda: con.MaxNorm("2"), "max_value to be a number >= 0, got '2'"),
-        (lambda: con.MinMaxNorm(-1, 1), "min_value to be a number >= 0, got -1"),
+        (lambda: con.MaxNorm(-1), "MaxNorm: max_value must be a number of at least 0, got -1"),
+        (lambda: con.MaxNorm(math.nan), "max_value must be a number of at least 0, got nan"),
+        (lambda: con.MaxNorm("2"), "max_value must be a number of at least 0, got '2'"),
+        (lambda: con.MinMaxNorm(-1, 1), "min_value must be a number of at least 0, got -1"),
         (lambda: con.MinMaxNorm(3.0, 1.0), "min_value <= max_value, got 3.0 and 1.0"),
-        (lambda: con.MinMaxNorm(rate=1.5), "rate to be a number from 0 to 1, got 1.5"),
+        (lambda: con.MinMaxNorm(rate=1.5), "rate must be a number from 0 to 1, got 1.5"),
         (lambda: con.get("nonnegative"), "Unknown constraint 'nonnegative'"),
         (lambda: con.get(2), "Cannot use 2 as constraint"),
     ],

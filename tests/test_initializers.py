@@ -240,9 +240,12 @@ def test_call_initializer_keeps_the_users_own_errors() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: init.VarianceScaling(scale=0.0), "finite scale > 0, got 0.0"),
-        (lambda: init.VarianceScaling(scale=math.nan), "finite scale > 0, got nan"),
-        (lambda: init.VarianceScaling(mode="fan"), "mode 'fan_in', 'fan_out' or .* got 'fan'"),
+        (lambda: init.VarianceScaling(scale=0.0), "scale must be a number above 0, got 0.0"),
+        (lambda: init.VarianceScaling(scale=math.nan), "scale must be a number above 0, got nan"),
+        (
+            lambda: init.VarianceScaling(mode="fan"),
+            "mode must be one of 'fan_in', 'fan_out', 'fan_avg', got 'fan'",
+        ),
         (lambda: init.VarianceScaling(distribution="cauchy"), "distribution .* got 'cauchy'"),
         (lambda: init.RandomNormal(stddev=-0.1), "stddev must be .* got -0.1"),
         (lambda: init.TruncatedNormal(stddev=-0.1), "stddev must be .* got -0.1"),

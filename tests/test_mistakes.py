@@ -309,7 +309,7 @@ ARGUMENTS = [
     ),
     (lambda: Dense(3.5), "units must be a whole number of at least 1, got 3.5."),
     (lambda: Dense("relu"), "units must be a whole number of at least 1, got 'relu'."),
-    (lambda: Dropout(1.5), "Dropout 'dropout': rate must be from 0 to 1, got 1.5."),
+    (lambda: Dropout(1.5), "Dropout 'dropout': rate must be a number from 0 to 1, got 1.5."),
     (lambda: Dense(2, name=3), "A layer's name must be a string, got 3."),
     (lambda: small().set_weights(3), "'sequential' takes a list of arrays, got int."),
     (

@@ -119,7 +119,7 @@ def test_a_map_of_paths() -> None:
         (lambda: OptimizerMap(SGD(), {1: SGD()}), "a path, a string; got 1"),
         (lambda: OptimizerMap(MultiOptimizer(OptimizerMap(SGD()))), "that holds no other one"),
         (lambda: MultiOptimizer(SGD()), "needs an OptimizerMap"),
-        (lambda: ScheduleFreeAdamW(warmup_steps=-1), "warmup_steps must be a number, at least 0"),
+        (lambda: ScheduleFreeAdamW(warmup_steps=-1), "warmup_steps must be a number of at least 0"),
     ],
 )
 def test_wrong_arguments(make: Any, message: str) -> None:

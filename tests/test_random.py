@@ -159,8 +159,11 @@ def test_float_dtypes(name: str, dtype: str) -> None:
         (lambda: random.randint((2,), 3, 3), "minval must be below maxval, got 3 and 3"),
         (lambda: random.randint((2,), 0, 3, dtype="float32"), "expects an integer dtype"),
         (lambda: random.normal((2,), dtype="float33"), "Unknown dtype 'float33'"),
-        (lambda: random.dropout(torch.ones(2), 1.5), "rate from 0 to 1, got 1.5"),
-        (lambda: random.dropout(torch.ones(2), math.nan), "rate from 0 to 1, got nan"),
+        (lambda: random.dropout(torch.ones(2), 1.5), "rate must be a number from 0 to 1, got 1.5"),
+        (
+            lambda: random.dropout(torch.ones(2), math.nan),
+            "rate must be a number from 0 to 1, got nan",
+        ),
     ],
 )
 def test_bad_arguments(call, message: str) -> None:

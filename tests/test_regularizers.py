@@ -75,20 +75,20 @@ def test_orthogonal(mode: str, vectors: list, penalty: float) -> None:
 @pytest.mark.parametrize(
     ("make", "name"),
     [
-        (lambda f: reg.L1(f), "L1 expects l1"),
-        (lambda f: reg.L2(f), "L2 expects l2"),
-        (lambda f: reg.L1L2(l1=f), "L1L2 expects l1"),
-        (lambda f: reg.L1L2(l2=f), "L1L2 expects l2"),
-        (lambda f: reg.OrthogonalRegularizer(f), "OrthogonalRegularizer expects factor"),
+        (lambda f: reg.L1(f), "L1: l1"),
+        (lambda f: reg.L2(f), "L2: l2"),
+        (lambda f: reg.L1L2(l1=f), "L1L2: l1"),
+        (lambda f: reg.L1L2(l2=f), "L1L2: l2"),
+        (lambda f: reg.OrthogonalRegularizer(f), "OrthogonalRegularizer: factor"),
     ],
 )
 def test_bad_factors(make, name: str, factor: object) -> None:
-    with pytest.raises(ArgumentError, match=f"{name} to be a finite number >= 0, got"):
+    with pytest.raises(ArgumentError, match=f"{name} must be a number of at least 0, got"):
         make(factor)
 
 
 def test_bad_mode_and_rank() -> None:
-    with pytest.raises(ArgumentError, match=r"mode 'rows' or 'columns', got 'row'"):
+    with pytest.raises(ArgumentError, match=r"mode must be one of 'rows', 'columns', got 'row'"):
         reg.OrthogonalRegularizer(mode="row")
     with pytest.raises(ShapeError, match=r"matrix \(rows, columns\) but received \(2, 3, 4\)"):
         reg.OrthogonalRegularizer()(torch.ones(2, 3, 4))

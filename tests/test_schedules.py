@@ -81,12 +81,18 @@ def test_config() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: schedules.ExponentialDecay(0.1, 0, 0.5), "decay_steps must be greater than 0"),
-        (lambda: schedules.InverseTimeDecay(0.1, -1, 0.5), "decay_steps must be .* at least 0"),
-        (lambda: schedules.CosineDecay(float("nan"), 1), "initial_learning_rate must be finite"),
-        (lambda: schedules.CosineDecay("0.1", 1), "must be a number, received '0.1'"),
-        (lambda: schedules.PolynomialDecay(-0.1, 1), "at least 0, received -0.1"),
-        (lambda: schedules.CosineDecayRestarts(0.1, 5, t_mul=0.5), "t_mul must be at least 1"),
+        (
+            lambda: schedules.ExponentialDecay(0.1, 0, 0.5),
+            "ExponentialDecay: decay_steps must be a number above 0",
+        ),
+        (lambda: schedules.InverseTimeDecay(0.1, -1, 0.5), "decay_steps must be a number above 0"),
+        (lambda: schedules.CosineDecay(float("nan"), 1), "initial_learning_rate must be a number"),
+        (lambda: schedules.CosineDecay("0.1", 1), "must be a number of at least 0, got '0.1'"),
+        (lambda: schedules.PolynomialDecay(-0.1, 1), "at least 0, got -0.1"),
+        (
+            lambda: schedules.CosineDecayRestarts(0.1, 5, t_mul=0.5),
+            "t_mul must be a number of at least 1",
+        ),
         (
             lambda: schedules.PiecewiseConstantDecay([1, 2], [1.0, 2.0]),
             "received 2 boundaries and 2 values",

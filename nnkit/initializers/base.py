@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from nnkit.errors import ArgumentError, FileError
 from nnkit.random import to_dtype
 from nnkit.registry import Registry
+from nnkit.shapes import positive
 
 __all__ = [
     "REGISTRY", "Fill", "Initializer", "Shape", "call_initializer", "filled", "left_empty",
@@ -32,6 +33,14 @@ class Initializer:
     def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
         """A new tensor of this shape (Keras's layout) and dtype."""
         raise NotImplementedError(f"{type(self).__name__} has no __call__(self, shape, dtype).")
+
+    def sizes(self, shape: Any) -> tuple[int, ...]:
+        """A shape as whole numbers. Raises: ArgumentError if it is no list of them."""
+        if isinstance(shape, str) or not isinstance(shape, Iterable):
+            raise ArgumentError(
+                f"{type(self).__name__}: shape must be a tuple of sizes, got {shape!r}."
+            )
+        return tuple(positive(self, "a size in shape", size, least=0) for size in shape)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, as plain data."""
@@ -103,6 +112,10 @@ def call_initializer(initializer: Callable[..., Any], shape: Shape, dtype: Any =
 
     Raises: ArgumentError unless the result has this shape.
     """
+    if not callable(initializer):
+        raise ArgumentError(
+            f"Cannot use {initializer!r} as initializer here. Give a name, an object or a function."
+        )
     kind = to_dtype(dtype)
     if room_for(shape, kind):
         return torch.empty(tuple(shape), dtype=kind)

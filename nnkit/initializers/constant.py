@@ -10,9 +10,8 @@ from torch import Tensor
 
 from nnkit.errors import ArgumentError
 from nnkit.initializers.base import REGISTRY, Initializer, Shape
-from nnkit.random import (
-    to_dtype,
-)
+from nnkit.random import to_dtype
+from nnkit.shapes import number
 
 __all__ = ["Constant", "GivenValues", "Identity", "Ones", "Zeros"]
 
@@ -22,7 +21,7 @@ class Zeros(Initializer):
     """All zeros."""
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
-        return torch.zeros(tuple(shape), dtype=to_dtype(dtype))
+        return torch.zeros(self.sizes(shape), dtype=to_dtype(dtype))
 
 
 @REGISTRY.add("ones", "one")
@@ -30,7 +29,7 @@ class Ones(Initializer):
     """All ones."""
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
-        return torch.ones(tuple(shape), dtype=to_dtype(dtype))
+        return torch.ones(self.sizes(shape), dtype=to_dtype(dtype))
 
 
 def _plain_value(value: Any) -> Any:
@@ -48,23 +47,28 @@ class Constant(Initializer):
     Args:
         value: a number, or an array or nested list that broadcasts to the weight's shape.
 
-    Raises: ArgumentError when called if the value does not fit the shape.
+    Raises: ArgumentError for what is no number, and when called if it does not fit the shape.
     """
 
     def __init__(self, value: Any = 0.0) -> None:
+        if not isinstance(value, Tensor) and np.asarray(value).dtype.kind not in "biuf":
+            raise ArgumentError(
+                f"{type(self).__name__}: value must be a number or an array of them, got {value!r}."
+            )
         self.value = value
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
+        shape = self.sizes(shape)
         if isinstance(self.value, (int, float)):
-            return torch.full(tuple(shape), self.value, dtype=to_dtype(dtype))
+            return torch.full(shape, self.value, dtype=to_dtype(dtype))
         value = torch.as_tensor(self.value, dtype=to_dtype(dtype))
         value = value.detach().to(torch.get_default_device())
         try:
-            return value.broadcast_to(tuple(shape)).clone()
+            return value.broadcast_to(shape).clone()
         except RuntimeError as exc:
             raise ArgumentError(
                 f"Constant holds a value of shape {tuple(value.shape)}, "
-                f"which does not broadcast to the weight's shape {tuple(shape)}."
+                f"which does not broadcast to the weight's shape {shape}."
             ) from exc
 
     def get_config(self) -> dict[str, Any]:
@@ -102,13 +106,11 @@ class Identity(Initializer):
     """
 
     def __init__(self, gain: float = 1.0) -> None:
-        self.gain = gain
+        self.gain = number(self, "gain", gain)
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
-        if len(shape) != 2:
-            raise ArgumentError(
-                f"Identity expects a matrix (rows, columns), got shape {tuple(shape)}."
-            )
+        if len(shape := self.sizes(shape)) != 2:
+            raise ArgumentError(f"Identity expects a matrix (rows, columns), got shape {shape}.")
         kind = to_dtype(dtype)
         return (torch.eye(shape[0], shape[1], dtype=kind) * self.gain).to(kind)
 

@@ -13,12 +13,12 @@ from nnkit.random import (
     SeedGenerator,
     as_seed,
     check_range,
-    check_stddev,
     fill_truncated_normal,
     generator_for,
     global_seed,
     to_dtype,
 )
+from nnkit.shapes import number
 
 __all__ = ["Orthogonal", "RandomInitializer", "RandomNormal", "RandomUniform", "TruncatedNormal"]
 
@@ -40,17 +40,17 @@ class RandomInitializer(Initializer):
         self._drawn: int | None = None
 
     def _draw(self, shape: Shape, dtype: Any, fill: Fill) -> Tensor:
-        kind = to_dtype(dtype)
+        kind, shape = to_dtype(dtype), self.sizes(shape)
         if not kind.is_floating_point:
             raise ArgumentError(
                 f"{type(self).__name__} expects a floating point dtype, got {dtype!r}."
             )
         device = torch.get_default_device()
         if device.type == "meta":
-            return torch.empty(tuple(shape), dtype=kind)
+            return torch.empty(shape, dtype=kind)
         # On the CPU and at least in float32, so that a seed means the same values everywhere.
         wide = torch.promote_types(kind, torch.float32)
-        values = torch.empty(tuple(shape), dtype=wide, device="cpu")
+        values = torch.empty(shape, dtype=wide, device="cpu")
         if self.seed is None and self._drawn is None:
             self._drawn = global_seed()
         seed = self._drawn if self.seed is None else self.seed
@@ -82,9 +82,8 @@ class RandomNormal(RandomInitializer):
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
         super().__init__(seed)
-        check_stddev(stddev)
-        self.mean = mean
-        self.stddev = stddev
+        self.mean = number(self, "mean", mean)
+        self.stddev = number(self, "stddev", stddev, 0)
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
         return self._draw(
@@ -123,7 +122,7 @@ class RandomUniform(RandomInitializer):
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None) -> None:
         super().__init__(seed)
-        check_range(minval, maxval)
+        check_range(self, minval, maxval)
         self.minval = minval
         self.maxval = maxval
 
@@ -150,13 +149,11 @@ class Orthogonal(RandomInitializer):
 
     def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
         super().__init__(seed)
-        self.gain = gain
+        self.gain = number(self, "gain", gain)
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
-        if len(shape) < 2:
-            raise ArgumentError(
-                f"Orthogonal expects a shape of at least two axes, got {tuple(shape)}."
-            )
+        if len(shape := self.sizes(shape)) < 2:
+            raise ArgumentError(f"Orthogonal expects a shape of at least two axes, got {shape}.")
         return self._draw(shape, dtype, self._fill)
 
     def _fill(self, values: Tensor, generator: torch.Generator | None) -> None:

@@ -8,12 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnkit.errors import ArgumentError
 from nnkit.initializers.base import REGISTRY, Shape
 from nnkit.initializers.random import RandomInitializer
-from nnkit.random import (
-    fill_truncated_normal,
-)
+from nnkit.random import fill_truncated_normal
+from nnkit.shapes import number, one_of
 
 __all__ = [
     "GlorotNormal",
@@ -77,26 +75,16 @@ class VarianceScaling(RandomInitializer):
         output_axes: Shape | None = None,
     ) -> None:
         super().__init__(seed)
-        if not 0 < scale < math.inf:
-            raise ArgumentError(f"VarianceScaling expects a finite scale > 0, got {scale!r}.")
-        if mode not in ("fan_in", "fan_out", "fan_avg"):
-            raise ArgumentError(
-                f"VarianceScaling expects mode 'fan_in', 'fan_out' or 'fan_avg', got {mode!r}."
-            )
-        wanted = str(distribution).lower()
-        wanted = "truncated_normal" if wanted == "normal" else wanted
-        if wanted not in ("truncated_normal", "untruncated_normal", "uniform"):
-            raise ArgumentError(
-                f"VarianceScaling expects distribution 'truncated_normal', 'untruncated_normal' "
-                f"or 'uniform', got {distribution!r}."
-            )
-        self.scale = scale
-        self.mode = mode
-        self.distribution = wanted
+        self.scale = number(self, "scale", scale, above=0)
+        self.mode = one_of(self, "mode", mode, ("fan_in", "fan_out", "fan_avg"))
+        known = ("truncated_normal", "untruncated_normal", "uniform", "normal")
+        found = one_of(self, "distribution", distribution, known)
+        self.distribution = "truncated_normal" if found == "normal" else found
         self.input_axes = input_axes
         self.output_axes = output_axes
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
+        shape = self.sizes(shape)
         inputs, outputs = compute_fans(shape, self.input_axes, self.output_axes)
         fan = {"fan_in": inputs, "fan_out": outputs, "fan_avg": (inputs + outputs) / 2}[self.mode]
         stddev = math.sqrt(self.scale / max(1.0, fan))

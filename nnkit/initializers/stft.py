@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,11 +45,20 @@ class STFT(Initializer):
     ) -> None:
         self.side = one_of("STFT", "side", side, ("real", "imag"))
         known = (*_KNOWN, "boxcar")
-        self.window = one_of("STFT", "window", window, known) if isinstance(window, str) else window
+        if isinstance(window, str):
+            window = one_of("STFT", "window", window, known)
+        elif window is not None and np.asarray(window).dtype.kind not in "biuf":
+            raise ArgumentError(f"STFT: window must be a name or numbers, got {window!r}.")
+        self.window = window
         self.scaling = one_of("STFT", "scaling", scaling, ("density", "spectrum", None))
         self.periodic = bool(periodic)
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
+        if len(shape := self.sizes(shape)) != 3 or shape[2] < 2:
+            raise ArgumentError(
+                f"STFT expects a shape (window, 1, frequencies) with 2 frequencies or more, "
+                f"got {shape}."
+            )
         length, _, frequencies = shape
         kind = to_dtype(dtype)
         places = torch.arange(frequencies, dtype=kind) / (2 * (frequencies - 1))

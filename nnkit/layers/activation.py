@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from nnkit import activations
-from nnkit.errors import ArgumentError, ShapeError
+from nnkit.errors import ShapeError
 from nnkit.layers.identity import SameShape
-from nnkit.shapes import describe, positive
+from nnkit.shapes import check_axes, describe, number, positive
 
 __all__ = ["ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax"]
-
-
-def _number(who: str, argument: str, value: Any, least: float = -math.inf) -> Any:
-    """The value, if it is a real number of at least `least`."""
-    real = isinstance(value, numbers.Real)
-    if not real or not least <= value < math.inf:
-        wanted = "a number" if least == -math.inf else f"a number of at least {least:g}"
-        raise ArgumentError(f"{who}: {argument} must be {wanted}, got {value!r}.")
-    return value
 
 
 class ReLU(SameShape):
@@ -47,9 +36,9 @@ class ReLU(SameShape):
     ) -> None:
         super().__init__(**kwargs)
         who = self.label
-        self.max_value = None if max_value is None else _number(who, "max_value", max_value, 0)
-        self.negative_slope = _number(who, "negative_slope", negative_slope, 0)
-        self.threshold = _number(who, "threshold", threshold, 0)
+        self.max_value = None if max_value is None else number(who, "max_value", max_value, 0)
+        self.negative_slope = number(who, "negative_slope", negative_slope, 0)
+        self.threshold = number(who, "threshold", threshold, 0)
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
@@ -67,7 +56,7 @@ class LeakyReLU(SameShape):
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.negative_slope = _number(self.label, "negative_slope", negative_slope, 0)
+        self.negative_slope = number(self.label, "negative_slope", negative_slope, 0)
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         return F.leaky_relu(inputs, self.negative_slope)
@@ -150,7 +139,7 @@ class ELU(SameShape):
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.alpha = _number(self.label, "alpha", alpha)
+        self.alpha = number(self.label, "alpha", alpha)
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         return activations.elu(inputs, self.alpha)
@@ -172,8 +161,7 @@ class Softmax(SameShape):
         super().__init__(**kwargs)
         listed = isinstance(axis, (list, tuple))
         axes = tuple(axis) if listed else (axis,)
-        if not axes or any(isinstance(i, bool) or not isinstance(i, int) for i in axes):
-            raise ArgumentError(f"{self.label}: axis must be an int or ints, got {axis!r}.")
+        check_axes(self, axis, several=True)
         self.axis = list(axes) if listed else axis
         self._axes: Any = axes if len(axes) > 1 else axes[0]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from typing import Any
 
 import torch
@@ -13,19 +12,12 @@ from nnkit.conventions import is_shape
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.probing import like
-from nnkit.shapes import Shape, check, describe, one_of
+from nnkit.shapes import Shape, check, describe, number, one_of
 
 __all__ = [
     "AdditiveAttention", "Attention", "AttentionBase", "Fold", "both", "causal",
-    "dropout_rate", "near",
+    "near",
 ]  # fmt: skip
-
-
-def dropout_rate(who: str, rate: Any) -> float:
-    """The rate, if it is a fraction from 0 to 1."""
-    if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not 0 <= float(rate) <= 1:
-        raise ArgumentError(f"{who}: dropout must be from 0 to 1, got {rate!r}.")
-    return float(rate)
 
 
 def causal(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
@@ -143,7 +135,7 @@ class AttentionBase(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.use_scale = bool(use_scale)
-        self.dropout = dropout_rate(self.label, dropout)
+        self.dropout = float(number(self, "dropout", dropout, 0, 1))
         self.seed = seed
         self.seed_generator = random.SeedGenerator(seed)
         self._features: int | None = None

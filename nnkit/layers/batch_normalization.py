@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from nnkit import initializers
 from nnkit.errors import ArgumentError, ShapeError, unknown_name
 from nnkit.layers.normalization import NormalizationLayer
-from nnkit.shapes import describe
+from nnkit.shapes import describe, number
 from nnkit.weights import keras_view
 
 __all__ = ["BatchNormalization"]
@@ -72,8 +72,8 @@ class BatchNormalization(NormalizationLayer):
         super().__init__(**kwargs)
         self.set_axis(axis)
         self.set_epsilon(epsilon)
-        self.momentum = self._fraction("momentum", momentum)
-        self.renorm_momentum = self._fraction("renorm_momentum", renorm_momentum)
+        self.momentum = float(number(self, "momentum", momentum, 0, 1))
+        self.renorm_momentum = float(number(self, "renorm_momentum", renorm_momentum, 0, 1))
         self.center, self.scale, self.renorm = center, scale, renorm
         self.set_options("gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
         self.set_options("beta", beta_initializer, beta_regularizer, beta_constraint)
@@ -86,12 +86,11 @@ class BatchNormalization(NormalizationLayer):
                 f"torch.nn.SyncBatchNorm as a layer, with channels first."
             )
 
-    def _fraction(self, name: str, value: Any) -> float:
-        if not isinstance(value, (int, float)) or not 0 <= value <= 1:
-            raise ArgumentError(f"{self.label}: {name} must be from 0 to 1, got {value!r}.")
-        return float(value)
-
     def _clipping(self, bounds: dict[str, float]) -> dict[str, float]:
+        if not isinstance(bounds, dict):
+            raise ArgumentError(
+                f"{self.label}: renorm_clipping must be a dict of rmin, rmax, dmax, got {bounds!r}."
+            )
         for name in set(bounds) - {"rmin", "rmax", "dmax"}:
             raise unknown_name("bound in renorm_clipping", name, ["rmin", "rmax", "dmax"])
         rmin, rmax, dmax = (bounds.get(name) for name in ("rmin", "rmax", "dmax"))

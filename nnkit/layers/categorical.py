@@ -9,17 +9,18 @@ import torch
 
 from nnkit.convert import as_array
 from nnkit.errors import ArgumentError, DataError, NotBuiltError, ShapeError
-from nnkit.layers.normalization_by_data import (
+from nnkit.layers.raw_data import (
     MODES,
     DataLayer,
     as_rows,
     encode,
     encoded_shape,
     output_mode_of,
+    plain_numbers,
     read_batches,
     thinned,
 )
-from nnkit.shapes import describe, positive
+from nnkit.shapes import describe, number, positive
 
 __all__ = ["CategoryEncoding", "Discretization"]
 
@@ -57,8 +58,7 @@ class Discretization(DataLayer):
         self.sparse = False
         if (num_bins is None) == (bin_boundaries is None):
             raise ArgumentError(f"{self.label} takes either bin_boundaries or num_bins.")
-        if not 0 < epsilon < 1:
-            raise ArgumentError(f"{self.label}: epsilon lies between 0 and 1, got {epsilon!r}.")
+        number(self, "epsilon", epsilon, above=0, below=1)
         self.num_bins = None if num_bins is None else positive(self.label, "num_bins", num_bins)
         self.epsilon = float(epsilon)
         self.bin_boundaries: list[float] | None = None
@@ -67,7 +67,7 @@ class Discretization(DataLayer):
             self._set_boundaries(bin_boundaries)
 
     def _set_boundaries(self, boundaries: Any) -> None:
-        values = np.asarray(boundaries, dtype="float64")
+        values = np.asarray(plain_numbers(self.label, "bin_boundaries", boundaries), "float64")
         if values.ndim != 1 or np.isnan(values).any() or (np.diff(values) < 0).any():
             raise ArgumentError(f"{self.label}: bin_boundaries must rise, got {boundaries!r}.")
         self.bin_boundaries = values.tolist()

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from nnkit import random
-from nnkit.errors import ArgumentError, ShapeError
+from nnkit.errors import ShapeError
 from nnkit.layer import Layer
+from nnkit.shapes import number
 
 __all__ = ["CellDropout", "forget_masks"]
 
@@ -32,14 +33,9 @@ class CellDropout(Layer):
 
     def set_dropout(self, dropout: Any, recurrent_dropout: Any, seed: Any) -> None:
         """Keep the fractions and what draws."""
-        self.dropout = self._fraction("dropout", dropout)
-        self.recurrent_dropout = self._fraction("recurrent_dropout", recurrent_dropout)
+        self.dropout = float(number(self, "dropout", dropout, 0, 1))
+        self.recurrent_dropout = float(number(self, "recurrent_dropout", recurrent_dropout, 0, 1))
         self.seed_generator = random.SeedGenerator(seed)
-
-    def _fraction(self, name: str, value: Any) -> float:
-        if not isinstance(value, (int, float)) or not 0 <= value <= 1:
-            raise ArgumentError(f"{self.label}: {name} must be from 0 to 1, got {value!r}.")
-        return float(value)
 
     def get_dropout_mask(self, step_input: torch.Tensor) -> torch.Tensor | None:
         """The factors of the inputs, (batch, features), or with the gates in front; held."""

@@ -136,6 +136,10 @@ class Lambda(Layer):
             raise ArgumentError(f"{self.label} needs a function of a tensor, got {function!r}.")
         self.function = function
         self.output_shape = output_shape
+        if not isinstance(arguments or {}, dict):
+            raise ArgumentError(
+                f"{self.label}: arguments must be a dict of keyword arguments, got {arguments!r}."
+            )
         self.arguments = arguments or {}
         self.mask = mask
         self.supports_masking = mask is not None

@@ -72,6 +72,9 @@ class EinsumDense(Layer):
             if value is not None:
                 raise ArgumentError(f"{self.label}: {name} is not available; leave it out.")
         self.equation = equation
+        for argument, letters in (("equation", equation), ("bias_axes", bias_axes or "")):
+            if not isinstance(letters, str):
+                raise ArgumentError(f"{self.label}: {argument} must be text, got {letters!r}.")
         self._read(equation, bias_axes)
         listed = isinstance(output_shape, (list, tuple))
         self.partial_output_shape = tuple(

@@ -11,7 +11,7 @@ from nnkit.errors import ArgumentError, DataError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layouts import DENSE
 from nnkit.probing import run_on_meta
-from nnkit.shapes import describe, positive
+from nnkit.shapes import describe, number, positive
 from nnkit.weights import keras_view, to_dtype
 
 __all__ = ["Embedding", "ReversibleEmbedding"]
@@ -133,8 +133,8 @@ class ReversibleEmbedding(Embedding):
         self.tie_weights = bool(tie_weights)
         self.reverse_dtype = reverse_dtype
         self._reverse_dtype = to_dtype(reverse_dtype)
-        if logit_soft_cap is not None and logit_soft_cap <= 0:
-            raise ArgumentError(f"{self.label}: logit_soft_cap must be above 0 or None.")
+        if logit_soft_cap is not None:
+            number(self, "logit_soft_cap", logit_soft_cap, above=0)
         self.logit_soft_cap = logit_soft_cap
         self.register_parameter("reverse_weight", None)
 

@@ -12,7 +12,7 @@ import torch
 from nnkit.convert import as_array
 from nnkit.errors import ArgumentError, DataError, ShapeError
 from nnkit.layer import Layer
-from nnkit.layers.normalization_by_data import (
+from nnkit.layers.raw_data import (
     MODES,
     DataLayer,
     as_rows,
@@ -59,6 +59,8 @@ class Hashing(DataLayer):
         if self.output_mode == "int" and self._compute not in (torch.int32, torch.int64):
             raise ArgumentError(f"{self.label}: dtype must be int32 or int64, got {self.dtype}.")
         self.sparse = False
+        if mask_value is not None and not isinstance(mask_value, (str, bytes)):
+            mask_value = positive(self, "mask_value (unless a word)", mask_value, least=None)
         self.mask_value = mask_value
         self.salt = salt_of(self.label, salt)
 

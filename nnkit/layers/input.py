@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,8 @@ class InputLayer(Layer):
         if batch_shape is None and shape is None:
             raise ArgumentError("Input needs a shape, such as Input(shape=(784,)).")
         if batch_shape is None:
-            sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-            batch_shape = (batch_size, *sizes)
+            batch_shape = (batch_size, *_sizes(self.label, "shape", shape))
+        batch_shape = _sizes(self.label, "batch_shape", batch_shape)
         self.batch_shape: Shape = tuple(_size(self.label, size) for size in batch_shape)
         self.built = True
         node = Node(self, (), {})
@@ -71,6 +72,14 @@ class InputLayer(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dtype": self.dtype}
+
+
+def _sizes(label: str, argument: str, given: Any) -> tuple[Any, ...]:
+    if isinstance(given, int):
+        return (given,)
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ArgumentError(f"{label}: {argument} must be a tuple of sizes, got {given!r}.")
+    return tuple(given)
 
 
 def _size(label: str, size: Any) -> int | None:

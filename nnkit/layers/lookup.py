@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from nnkit.errors import ArgumentError, DataError, NotBuiltError
-from nnkit.layers.normalization_by_data import (
+from nnkit.layers.raw_data import (
     MODES,
     DataLayer,
     as_rows,

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.probing import like
-from nnkit.shapes import Shape, describe
+from nnkit.shapes import Shape, check_axes, describe
 
 __all__ = [
     "Add", "Average", "Concatenate", "Dot", "Maximum", "Merge", "Minimum", "Multiply", "Subtract",
@@ -225,9 +225,7 @@ class Concatenate(Merge):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if isinstance(axis, bool) or not isinstance(axis, int):
-            raise ArgumentError(f"{self.label}: axis must be an int, got {axis!r}.")
-        self.axis = axis
+        self.axis = check_axes(self, axis)
 
     def check_shapes(self, shapes: list[Shape]) -> None:
         first = shapes[0]

@@ -6,7 +6,7 @@ from typing import Any
 
 from nnkit.errors import ArgumentError
 from nnkit.layers.multi_head_base import HeadAttention
-from nnkit.shapes import positive
+from nnkit.shapes import check_axes, positive
 
 __all__ = ["GroupQueryAttention", "GroupedQueryAttention", "MultiHeadAttention"]
 
@@ -77,6 +77,8 @@ class MultiHeadAttention(HeadAttention):
         if output_shape is not None:
             listed = output_shape if isinstance(output_shape, (list, tuple)) else [output_shape]
             self._output_shape = tuple(positive(who, "output_shape", size) for size in listed)
+        if attention_axes is not None:
+            check_axes(self, attention_axes, several=True, argument="attention_axes")
         one = isinstance(attention_axes, int)
         self.attention_axes = (attention_axes,) if one else attention_axes and (*attention_axes,)
 

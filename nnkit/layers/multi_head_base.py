@@ -15,12 +15,12 @@ from nnkit.errors import ArgumentError, ShapeError, unknown_name
 from nnkit.initializers import Initializer
 from nnkit.layer import Layer
 from nnkit.layers.activation import Softmax
-from nnkit.layers.attention import Fold, both, causal, dropout_rate, near
+from nnkit.layers.attention import Fold, both, causal, near
 from nnkit.layers.einsum_dense import EinsumDense
 from nnkit.layers.regularization import Dropout
 from nnkit.masks import mask_of
 from nnkit.probing import like
-from nnkit.shapes import Shape, check, describe, positive
+from nnkit.shapes import Shape, check, describe, number, positive
 
 __all__ = ["HeadAttention"]
 
@@ -73,7 +73,7 @@ class HeadAttention(Layer):
             activity: regularizer of what each projection gives.
         """
         dropout, use_bias, window, flash_attention, use_gate, seed = options
-        self.dropout = dropout_rate(self.label, dropout)
+        self.dropout = float(number(self, "dropout", dropout, 0, 1))
         self.use_bias, self.use_gate, self.seed = bool(use_bias), bool(use_gate), seed
         named = (self.label, "sliding_window")
         self.sliding_window = window if window is None else positive(*named, window)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.probing import like
-from nnkit.shapes import Shape, describe, positive
+from nnkit.shapes import Shape, describe, number, positive
 from nnkit.weights import keras_view
 
 __all__ = [
@@ -52,11 +52,7 @@ class NormalizationLayer(Layer):
 
     def set_epsilon(self, epsilon: Any) -> None:
         """Keep the number that is added before dividing."""
-        if not isinstance(epsilon, (int, float)) or not epsilon >= 0:
-            raise ArgumentError(
-                f"{self.label}: epsilon must be a number of at least 0, got {epsilon!r}."
-            )
-        self.epsilon = float(epsilon)
+        self.epsilon = float(number(self, "epsilon", epsilon, 0))
 
     def axes_of(self, rank: int) -> list[int]:
         """The axes counted from the front, in rising order."""

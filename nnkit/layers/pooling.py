@@ -228,7 +228,7 @@ class _GlobalPooling(SpatialLayer):
     ) -> None:
         super().__init__(**kwargs)
         self.set_data_format(data_format)
-        self.keepdims = keepdims
+        self.keepdims = bool(keepdims)
         first = 1 if self._last else 2
         self._axes = tuple(range(first, first + self.rank))
 

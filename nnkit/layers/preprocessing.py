@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
-from nnkit.errors import ArgumentError, ShapeError
+from nnkit.errors import ShapeError
 from nnkit.layers.identity import SameShape
+from nnkit.layers.raw_data import plain_numbers
 from nnkit.shapes import describe
 
 __all__ = ["Rescaling"]
@@ -31,8 +31,8 @@ class Rescaling(SameShape):
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.scale = _plain(self.label, "scale", scale)
-        self.offset = _plain(self.label, "offset", offset)
+        self.scale = plain_numbers(self.label, "scale", scale)
+        self.offset = plain_numbers(self.label, "offset", offset)
         for name, value in (("_scale", self.scale), ("_offset", self.offset)):
             known = torch.tensor(value, dtype=self._compute) if isinstance(value, list) else None
             self.register_buffer(name, known, persistent=False)
@@ -60,16 +60,3 @@ class Rescaling(SameShape):
         if self._offset is None and self.offset == 0:
             return scaled
         return scaled + (self.offset if self._offset is None else self._offset)
-
-
-def _plain(who: str, argument: str, value: Any) -> Any:
-    """A number as it is, anything array-like as (nested) lists."""
-    try:
-        array = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
-    except ValueError:  # lists of different lengths
-        array = np.asarray(None)
-    if array.dtype.kind not in "iuf":
-        raise ArgumentError(
-            f"{who}: {argument} must be a number or an array of numbers, got {value!r}."
-        )
-    return array.tolist()

@@ -7,7 +7,6 @@ global generator instead, which `nnkit.random.set_random_seed` seeds: a generato
 from __future__ import annotations
 
 import math
-import numbers
 from typing import Any
 
 import torch
@@ -16,20 +15,12 @@ from nnkit import random, regularizers
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layers.identity import SameShape
-from nnkit.shapes import axes, check, describe, image_format, positive
+from nnkit.shapes import axes, check, describe, image_format, number, positive
 
 __all__ = [
     "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise",
     "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
 ]  # fmt: skip
-
-
-def _fraction(who: str, argument: str, value: Any, *, below_one: bool = False) -> float:
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not real or not 0 <= value <= 1 or (below_one and value == 1):
-        limit = "below 1" if below_one else "1"
-        raise ArgumentError(f"{who}: {argument} must be from 0 to {limit}, got {value!r}.")
-    return float(value)
 
 
 class _Noise(Layer):
@@ -72,7 +63,7 @@ class Dropout(_Noise):
 
     def __init__(self, rate: float, noise_shape: Any = None, seed: Any = None, **kwargs: Any):
         super().__init__(seed, **kwargs)
-        self.rate = _fraction(self.label, "rate", rate)
+        self.rate = float(number(self, "rate", rate, 0, 1))
         if noise_shape is not None and not isinstance(noise_shape, (list, tuple)):
             raise ArgumentError(
                 f"{self.label}: noise_shape must be a tuple of sizes or None, got {noise_shape!r}."
@@ -122,7 +113,7 @@ class AlphaDropout(Dropout):
 
     def __init__(self, rate: float, noise_shape: Any = None, seed: Any = None, **kwargs: Any):
         super().__init__(rate, noise_shape, seed, **kwargs)
-        _fraction(self.label, "rate", rate, below_one=True)
+        number(self, "rate", rate, 0, below=1)
 
     def call(self, inputs: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         if not training or self.rate == 0:
@@ -215,7 +206,7 @@ class GaussianNoise(_Noise):
 
     def __init__(self, stddev: float, seed: Any = None, **kwargs: Any) -> None:
         super().__init__(seed, **kwargs)
-        self.stddev = _fraction(self.label, "stddev", stddev)
+        self.stddev = float(number(self, "stddev", stddev, 0, 1))
 
     def call(self, inputs: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         if not training or self.stddev == 0:
@@ -237,7 +228,7 @@ class GaussianDropout(_Noise):
 
     def __init__(self, rate: float, seed: Any = None, **kwargs: Any) -> None:
         super().__init__(seed, **kwargs)
-        self.rate = _fraction(self.label, "rate", rate, below_one=True)
+        self.rate = float(number(self, "rate", rate, 0, below=1))
 
     def call(self, inputs: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         if not training or self.rate == 0:

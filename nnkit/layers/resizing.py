@@ -11,7 +11,7 @@ from nnkit.errors import ArgumentError
 from nnkit.layers.augmentation.base import BaseImagePreprocessingLayer, images_of
 from nnkit.layers.augmentation.boxes import clip_to_image_size, convert_format
 from nnkit.ops.resizing import resize
-from nnkit.shapes import one_of, positive
+from nnkit.shapes import number, one_of, positive
 
 __all__ = ["CenterCrop", "Resizing"]
 
@@ -104,7 +104,8 @@ class Resizing(_Sized):
             raise ArgumentError(f"{self.label} crops or pads to the aspect ratio, not both.")
         self.crop_to_aspect_ratio = crop_to_aspect_ratio
         self.pad_to_aspect_ratio = pad_to_aspect_ratio
-        self.fill_value, self.antialias = float(fill_value), bool(antialias)
+        self.fill_value = float(number(self, "fill_value", fill_value))
+        self.antialias = bool(antialias)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         return self.sizes_of(data)[1:]

@@ -15,7 +15,15 @@ from nnkit.layer import Layer
 from nnkit.layouts import CONV
 from nnkit.ops.spectral import stft
 from nnkit.probing import like
-from nnkit.shapes import describe, image_format, one_of, positive, same_padding, window_output
+from nnkit.shapes import (
+    describe,
+    image_format,
+    number,
+    one_of,
+    positive,
+    same_padding,
+    window_output,
+)
 
 __all__ = ["MelSpectrogram", "STFTSpectrogram"]
 
@@ -193,11 +201,16 @@ class MelSpectrogram(Layer):
                 f"{self.label}: fft_length={fft_length} must not be below "
                 f"sequence_length={sequence_length}."
             )
-        self.window, self.sampling_rate = window, sampling_rate
+        self.window = STFT(window=window).window
+        self.sampling_rate = number(self, "sampling_rate", sampling_rate, above=0)
         self.num_mel_bins = positive(self.label, "num_mel_bins", num_mel_bins)
-        self.min_freq, self.max_freq = min_freq, max_freq or int(sampling_rate / 2)
-        self.power_to_db, self.top_db, self.mag_exp = power_to_db, top_db, mag_exp
-        self.min_power, self.ref_power = min_power, ref_power
+        self.min_freq = number(self, "min_freq", min_freq, 0)
+        self.max_freq = number(self, "max_freq", max_freq or int(sampling_rate / 2), above=0)
+        self.power_to_db = bool(power_to_db)
+        self.top_db = number(self, "top_db", top_db)
+        self.mag_exp = number(self, "mag_exp", mag_exp)
+        self.min_power = number(self, "min_power", min_power, above=0)
+        self.ref_power = number(self, "ref_power", ref_power)
 
     def check_input(self, shape: Any) -> None:
         if not isinstance(shape, tuple) or len(shape) not in (1, 2):

@@ -14,7 +14,7 @@ import torch
 from nnkit.errors import ArgumentError, DataError, ShapeError
 from nnkit.layers.hashing import hash_bins
 from nnkit.layers.lookup import IndexLookup
-from nnkit.layers.normalization_by_data import DataLayer, as_rows, read_batches
+from nnkit.layers.raw_data import DataLayer, as_rows, read_batches
 from nnkit.shapes import describe, one_of, positive
 
 __all__ = ["StringLookup", "TextVectorization"]

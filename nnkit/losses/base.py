@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 from typing import Any
 
 from torch import Tensor
@@ -14,7 +13,6 @@ from nnkit.losses.tensors import (
     apply_mask,
     as_prediction,
     as_tensor,
-    check_in_range,
     check_reduction,
     dtype_of,
     each_tensor,
@@ -25,40 +23,33 @@ from nnkit.losses.tensors import (
 )
 from nnkit.naming import auto_name
 from nnkit.registry import Registry
+from nnkit.shapes import number, positive
 
 __all__ = [
-    "REGISTRY", "Loss", "LossFunctionWrapper", "check_axis", "check_number", "check_smoothing",
-    "fusible",
+    "REGISTRY", "Loss", "LossFunctionWrapper", "check_function", "check_ignored",
+    "check_smoothing", "fusible",
 ]  # fmt: skip
 
 REGISTRY = Registry("loss", "keras.losses")
 
 
-def check_smoothing(value: float) -> float:
-    """`value` itself. Raises: ArgumentError unless it is a fraction from 0 to 1."""
-    if isinstance(value, str) or not 0 <= value <= 1:
+def check_smoothing(who: Any, value: Any) -> Any:
+    """`label_smoothing`, if it is a fraction from 0 (none) to 1."""
+    return number(who, "label_smoothing", value, 0, 1)
+
+
+def check_ignored(who: Any, value: Any) -> Any:
+    """`ignore_class`, if it is a label or None."""
+    return value if value is None else positive(who, "ignore_class", value, least=None)
+
+
+def check_function(who: Any, value: Any) -> Any:
+    """A function of targets and outputs, if it can be called."""
+    if not callable(value):
         raise ArgumentError(
-            f"label_smoothing={value!r} must be a fraction from 0 (none) to 1, such as 0.1."
+            f"{type(who).__name__} needs a function of (y_true, y_pred), got {value!r}."
         )
     return value
-
-
-def check_number(argument: str, value: Any, least: float = 0, most: float = inf) -> Any:
-    """`value` itself. Raises: ArgumentError for text, and for a number outside of the range."""
-    number = isinstance(value, (int, float))
-    if isinstance(value, str) or (number and not least <= value <= most):
-        raise ArgumentError(
-            f"{argument}={value!r} must be a number "
-            f"{f'of at least {least}' if most == inf else f'from {least} to {most}'}."
-        )
-    return value
-
-
-def check_axis(axis: Any) -> int:
-    """`axis` itself. Raises: ArgumentError unless it is an int."""
-    if isinstance(axis, bool) or not isinstance(axis, int):
-        raise ArgumentError(f"axis={axis!r} must be an int, such as -1 for the last axis.")
-    return axis
 
 
 def fusible(loss: Loss, y_true: Any, y_pred: Any) -> bool:
@@ -187,7 +178,7 @@ class LossFunctionWrapper(Loss):
         **kwargs: Any,
     ) -> None:
         super().__init__(name, reduction, dtype)
-        self.fn = fn
+        self.fn = check_function(self, fn)
         self._fn_kwargs = kwargs
         if type(self) is not LossFunctionWrapper:
             # The arguments of a ready-made loss can be read, `loss.from_logits`.
@@ -197,8 +188,6 @@ class LossFunctionWrapper(Loss):
         """One loss value per sample."""
         if isinstance(y_true, Tensor) and isinstance(y_pred, Tensor):
             y_true, y_pred = same_rank(y_true, y_pred)
-        if "axis" in self._fn_kwargs:
-            check_in_range(self.name, self._fn_kwargs["axis"], y_pred)
         return self.fn(y_true, y_pred, **self._fn_kwargs)
 
     def get_config(self) -> dict[str, Any]:

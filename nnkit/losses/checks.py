@@ -25,7 +25,7 @@ from nnkit.losses.probabilistic import (
     Poisson,
 )
 from nnkit.losses.similarity import Circle, Dice, Tversky
-from nnkit.losses.tensors import as_prediction, as_tensor, matched
+from nnkit.losses.tensors import as_prediction, as_tensor, check_labels_in_range, matched
 from nnkit.losses.torch_loss import CLASS_LOSSES, TorchLoss
 
 __all__ = ["check_labels", "check_targets"]
@@ -102,7 +102,7 @@ def check_labels(loss: Any, y_true: Any, y_pred: Tensor) -> None:
         if not sparse:
             ignored = getattr(loss.loss, "ignore_index", None)
         labels = y_true if isinstance(y_true, Tensor) else torch.tensor(y_true)
-        _check_labels(loss.name, labels, classes, ignored)
+        check_labels_in_range(loss.name, labels, classes, ignored)
 
 
 def _check_nan(y_true: Tensor, y_pred: Tensor) -> None:
@@ -168,33 +168,11 @@ def _check_classes(loss: Any, y_pred: Tensor, axis: int) -> None:
     )
 
 
-def _check_labels(name: str, labels: Tensor, classes: int, ignored: int | None) -> None:
-    if labels.is_floating_point() and (labels != labels.round()).any():
-        example = labels[labels != labels.round()][0].item()
-        raise DataError(
-            f"{name} expects whole numbers as labels, but y_true contains {example:.4g}. "
-            f"For numbers as targets use a loss such as mean_squared_error."
-        )
-    labels = labels.long()
-    if ignored is not None:
-        labels = labels[labels != ignored]
-    outside = labels[(labels < 0) | (labels >= classes)]
-    if outside.numel():
-        label = int(outside[0].item())
-        advice = f"Give the last layer at least {int(outside.max().item()) + 1} units"
-        if label < 0:
-            advice = f"Count labels from 0, or leave these out with ignore_class={label}"
-        raise DataError(
-            f"{name} found the label {label}, but the outputs have {classes} classes, "
-            f"0 to {classes - 1}. {advice}."
-        )
-
-
 def _check_sparse(loss: Any, y_true: Tensor, y_pred: Tensor) -> None:
     axis = loss._fn_kwargs.get("axis", -1)
     _check_one_unit(loss, y_pred.size(axis), y_pred)
     sparse_targets(loss.name, y_true, y_pred, axis)
-    _check_labels(loss.name, y_true, y_pred.size(axis), getattr(loss, "ignore_class", None))
+    check_labels_in_range(loss.name, y_true, y_pred.size(axis), getattr(loss, "ignore_class", None))
     _check_probabilities(loss, y_pred, "softmax")
     _check_classes(loss, y_pred, axis)
 
@@ -262,4 +240,4 @@ def _check_torch(loss: TorchLoss, y_true: Tensor, y_pred: Tensor) -> None:
     targets, outputs = loss._prepared(y_true, y_pred)
     if name in CLASS_LOSSES and not targets.is_floating_point():
         classes = outputs.size(1 if outputs.dim() > 1 else 0)
-        _check_labels(name, y_true, classes, getattr(loss.loss, "ignore_index", None))
+        check_labels_in_range(name, y_true, classes, getattr(loss.loss, "ignore_index", None))

@@ -15,8 +15,15 @@ from torch import Tensor
 
 from nnkit.activations import logits_of
 from nnkit.errors import ShapeError
-from nnkit.losses.base import REGISTRY, LossFunctionWrapper, check_axis, check_smoothing, fusible
-from nnkit.losses.tensors import EPSILON, as_prediction, as_tensor, matched
+from nnkit.losses.base import (
+    REGISTRY,
+    LossFunctionWrapper,
+    check_ignored,
+    check_smoothing,
+    fusible,
+)
+from nnkit.losses.tensors import EPSILON, as_prediction, as_tensor, matched, told_of_labels
+from nnkit.shapes import check_axes, check_in_range
 
 __all__ = [
     "BinaryCrossentropy",
@@ -32,6 +39,10 @@ __all__ = [
     "sparse_categorical_crossentropy",
     "sparse_targets",
 ]
+
+
+# Torch leaves out the label -100 unless it is told another.
+_NO_LABEL = -(2**63)
 
 
 def folded_logits(y_pred: Tensor, kind: str, axis: int = -1) -> Tensor | None:
@@ -110,7 +121,7 @@ def binary_crossentropy(
         y_pred: probabilities, or logits with from_logits.
         label_smoothing: fraction by which targets are pulled towards one half.
     """
-    y_true, y_pred = matched("binary_crossentropy", y_true, y_pred)
+    y_true, y_pred = matched("binary_crossentropy", y_true, y_pred, axis)
     y_true = smooth_binary(y_true, label_smoothing)
     logits = y_pred if from_logits else folded_logits(y_pred, "sigmoid")
     if logits is None:
@@ -134,8 +145,7 @@ def categorical_crossentropy(
         label_smoothing: fraction of the targets' mass that is spread over all classes.
         axis: where the classes are.
     """
-    check_axis(axis)
-    y_true, y_pred = matched("categorical_crossentropy", y_true, y_pred)
+    y_true, y_pred = matched("categorical_crossentropy", y_true, y_pred, axis)
     y_true = smooth_classes(y_true, label_smoothing)
     return -(y_true * log_probabilities(y_pred, from_logits, axis)).sum(axis)
 
@@ -157,6 +167,7 @@ def sparse_categorical_crossentropy(
         axis: where the classes are.
     """
     y_pred = as_prediction(y_pred)
+    check_in_range("sparse_categorical_crossentropy", axis, y_pred.shape)
     labels = sparse_targets("sparse_categorical_crossentropy", y_true, y_pred, axis)
     valid = None
     if ignore_class is not None:
@@ -166,8 +177,14 @@ def sparse_categorical_crossentropy(
     # In rows, which is a view when the classes come last. Torch's kernel for images would want
     # them first, and another layout of their gradient.
     rows = log.movedim(axis, -1)
-    values = F.nll_loss(rows.flatten(0, -2), labels.flatten(), reduction="none")
-    values = values.view(labels.shape)
+    values = told_of_labels(
+        lambda: F.nll_loss(
+            rows.flatten(0, -2), labels.flatten(), reduction="none", ignore_index=_NO_LABEL
+        ),
+        "sparse_categorical_crossentropy",
+        labels,
+        y_pred.size(axis),
+    ).view(labels.shape)
     if valid is not None:
         values = values.where(valid, 0)
         values._keras_mask = valid  # type: ignore[attr-defined]  # a note that the reduction reads
@@ -190,6 +207,7 @@ class BinaryCrossentropy(LossFunctionWrapper):
 
     from_logits: bool
     label_smoothing: float
+    axis: int
 
     def __init__(
         self,
@@ -206,8 +224,8 @@ class BinaryCrossentropy(LossFunctionWrapper):
             name,
             dtype,
             from_logits=from_logits,
-            label_smoothing=check_smoothing(label_smoothing),
-            axis=check_axis(axis),
+            label_smoothing=check_smoothing(self, label_smoothing),
+            axis=check_axes(self, axis),
         )
 
     def _fused_mean(self, y_true: Any, y_pred: Any) -> Tensor | None:
@@ -215,7 +233,7 @@ class BinaryCrossentropy(LossFunctionWrapper):
             return None
         if y_true.dim() == 1 and y_pred.dim() == 2:
             y_true = y_true.unsqueeze(-1)
-        if y_true.shape != y_pred.shape:
+        if y_true.shape != y_pred.shape or not -y_pred.dim() <= self.axis < y_pred.dim():
             return None
         y_true = smooth_binary(as_tensor(y_true, y_pred.dtype), self.label_smoothing)
         logits = y_pred if self.from_logits else folded_logits(y_pred, "sigmoid")
@@ -256,8 +274,8 @@ class CategoricalCrossentropy(LossFunctionWrapper):
             name,
             dtype,
             from_logits=from_logits,
-            label_smoothing=check_smoothing(label_smoothing),
-            axis=check_axis(axis),
+            label_smoothing=check_smoothing(self, label_smoothing),
+            axis=check_axes(self, axis),
         )
 
     def _fused_mean(self, y_true: Any, y_pred: Any) -> Tensor | None:
@@ -304,8 +322,8 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
             name,
             dtype,
             from_logits=from_logits,
-            ignore_class=ignore_class,
-            axis=check_axis(axis),
+            ignore_class=check_ignored(self, ignore_class),
+            axis=check_axes(self, axis),
         )
 
     def _targets(self, y_true: Any, y_pred: Any) -> Any:
@@ -327,4 +345,10 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
         logits = y_pred if self.from_logits else folded_logits(y_pred, "softmax")
         if logits is None:
             return None
-        return F.cross_entropy(logits, as_tensor(y_true, torch.int64))
+        labels = as_tensor(y_true, torch.int64)
+        return told_of_labels(
+            lambda: F.cross_entropy(logits, labels, ignore_index=_NO_LABEL),
+            self.name,
+            labels,
+            logits.size(1),
+        )

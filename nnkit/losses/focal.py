@@ -7,15 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnkit.losses.base import (
-    REGISTRY,
-    LossFunctionWrapper,
-    check_axis,
-    check_number,
-    check_smoothing,
-)
+from nnkit.errors import ShapeError
+from nnkit.losses.base import REGISTRY, LossFunctionWrapper, check_smoothing
 from nnkit.losses.crossentropy import clipped_binary, smooth_binary, smooth_classes
 from nnkit.losses.tensors import EPSILON, as_tensor, matched
+from nnkit.shapes import check_axes, number
 
 __all__ = [
     "BinaryFocalCrossentropy",
@@ -44,7 +40,7 @@ def binary_focal_crossentropy(
         gamma: how strongly easy samples are turned down; 0 does nothing.
         from_logits, label_smoothing, axis: as for `binary_crossentropy`.
     """
-    y_true, y_pred = matched("binary_focal_crossentropy", y_true, y_pred)
+    y_true, y_pred = matched("binary_focal_crossentropy", y_true, y_pred, axis)
     y_true = smooth_binary(y_true, label_smoothing)
     if from_logits:
         y_pred = torch.sigmoid(y_pred)
@@ -72,8 +68,7 @@ def categorical_focal_crossentropy(
         gamma: how strongly easy samples are turned down; 0 does nothing.
         from_logits, label_smoothing, axis: as for `categorical_crossentropy`.
     """
-    check_axis(axis)
-    y_true, y_pred = matched("categorical_focal_crossentropy", y_true, y_pred)
+    y_true, y_pred = matched("categorical_focal_crossentropy", y_true, y_pred, axis)
     y_true = smooth_classes(y_true, label_smoothing)
     if from_logits:
         y_pred = y_pred.softmax(axis)
@@ -81,7 +76,19 @@ def categorical_focal_crossentropy(
     weight: Any = alpha
     if not isinstance(alpha, (int, float)):
         weight = as_tensor(alpha, share.dtype, like=share)
+        if weight.dim() and weight.size(-1) not in (1, share.size(-1)):
+            raise ShapeError(
+                f"categorical_focal_crossentropy: alpha has {weight.size(-1)} numbers for outputs "
+                f"of shape {tuple(share.shape)}. Give one number, or one per class."
+            )
     return ((1 - share) ** gamma * weight * -y_true * share.log()).sum(axis)
+
+
+def _per_class(who: Any, alpha: Any) -> Any:
+    """`alpha` itself, if it is a number or a list or array of numbers, none below 0."""
+    if isinstance(alpha, (list, tuple)):
+        return [number(who, "alpha", one, 0) for one in alpha]
+    return alpha if getattr(alpha, "ndim", 0) else number(who, "alpha", alpha, 0)
 
 
 @REGISTRY.add()
@@ -117,11 +124,11 @@ class BinaryFocalCrossentropy(LossFunctionWrapper):
             name,
             dtype,
             apply_class_balancing=apply_class_balancing,
-            alpha=check_number("alpha", alpha, 0, 1),
-            gamma=check_number("gamma", gamma),
+            alpha=number(self, "alpha", alpha, 0, 1),
+            gamma=number(self, "gamma", gamma, 0),
             from_logits=from_logits,
-            label_smoothing=check_smoothing(label_smoothing),
-            axis=check_axis(axis),
+            label_smoothing=check_smoothing(self, label_smoothing),
+            axis=check_axes(self, axis),
         )
 
 
@@ -155,9 +162,9 @@ class CategoricalFocalCrossentropy(LossFunctionWrapper):
             reduction,
             name,
             dtype,
-            alpha=alpha,
-            gamma=check_number("gamma", gamma),
+            alpha=_per_class(self, alpha),
+            gamma=number(self, "gamma", gamma, 0),
             from_logits=from_logits,
-            label_smoothing=check_smoothing(label_smoothing),
-            axis=check_axis(axis),
+            label_smoothing=check_smoothing(self, label_smoothing),
+            axis=check_axes(self, axis),
         )

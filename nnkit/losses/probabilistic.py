@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nnkit.errors import ArgumentError, ShapeError
+from nnkit.errors import ShapeError
 from nnkit.losses.base import REGISTRY, LossFunctionWrapper
 from nnkit.losses.crossentropy import sparse_targets
-from nnkit.losses.tensors import EPSILON, as_prediction, as_tensor, matched
+from nnkit.losses.tensors import EPSILON, as_prediction, as_tensor, matched, told_of_labels
+from nnkit.shapes import number
 
 __all__ = [
     "CTC",
@@ -51,8 +52,13 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
     """
     y_pred = as_prediction(y_pred)
     labels = sparse_targets("categorical_generalized_cross_entropy", y_true, y_pred, -1)
-    right = y_pred.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
-    return (1 - right**q) / q
+    right = told_of_labels(
+        lambda: y_pred.gather(-1, labels.unsqueeze(-1)),
+        "categorical_generalized_cross_entropy",
+        labels,
+        y_pred.size(-1),
+    )
+    return (1 - right.squeeze(-1) ** q) / q
 
 
 @REGISTRY.add()
@@ -133,8 +139,7 @@ class CategoricalGeneralizedCrossEntropy(LossFunctionWrapper):
         name: str | None = "categorical_generalized_cross_entropy",
         dtype: Any = None,
     ) -> None:
-        if not 0 < q < 1:
-            raise ArgumentError(f"q={q!r} must be between 0 and 1, such as 0.5.")
+        number(self, "q", q, above=0, below=1)
         super().__init__(categorical_generalized_cross_entropy, reduction, name, dtype, q=q)
 
 

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nnkit.losses.base import REGISTRY, LossFunctionWrapper, check_number, fusible
+from nnkit.losses.base import REGISTRY, LossFunctionWrapper, fusible
 from nnkit.losses.tensors import EPSILON, as_tensor, matched
+from nnkit.shapes import number
 
 __all__ = [
     "Huber",
@@ -181,7 +182,7 @@ class Huber(LossFunctionWrapper):
         name: str | None = "huber_loss",
         dtype: Any = None,
     ) -> None:
-        super().__init__(huber, reduction, name, dtype, delta=check_number("delta", delta, EPSILON))
+        super().__init__(huber, reduction, name, dtype, delta=number(self, "delta", delta, above=0))
 
 
 @REGISTRY.add()

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nnkit.losses.base import REGISTRY, LossFunctionWrapper, check_number
+from nnkit.losses.base import REGISTRY, LossFunctionWrapper
 from nnkit.losses.tensors import EPSILON, as_prediction, as_tensor, matched
+from nnkit.shapes import check_axes, number
 
 __all__ = [
     "Circle",
@@ -31,6 +32,10 @@ def unit_length(x: Tensor, axis: int) -> Tensor:
     return x * x.square().sum(axis, keepdim=True).rsqrt().clamp(max=1 / EPSILON)
 
 
+def _axes(who: Any, axis: Axes) -> Axes:
+    return axis if axis is None else check_axes(who, axis, several=True)
+
+
 def _sum(x: Tensor, axis: Axes) -> Tensor:
     return x.sum() if axis is None else x.sum(axis)
 
@@ -38,7 +43,7 @@ def _sum(x: Tensor, axis: Axes) -> Tensor:
 @REGISTRY.add()
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """Minus the cosine between targets and outputs: -1 for one direction, 1 for opposite ones."""
-    y_true, y_pred = matched("cosine_similarity", y_true, y_pred)
+    y_true, y_pred = matched("cosine_similarity", y_true, y_pred, axis)
     return -(unit_length(y_true, axis) * unit_length(y_pred, axis)).sum(axis)
 
 
@@ -49,7 +54,7 @@ def dice(y_true: Any, y_pred: Any, axis: Axes = None) -> Tensor:
     Args:
         axis: axes an area extends over; all, the batch too, when None.
     """
-    y_true, y_pred = matched("dice", y_true, y_pred)
+    y_true, y_pred = matched("dice", y_true, y_pred, axis)
     areas = _sum(y_true, axis) + _sum(y_pred, axis)
     return 1 - 2 * _sum(y_true * y_pred, axis) / (areas + EPSILON)
 
@@ -65,7 +70,7 @@ def tversky(
         beta: weight of what is in the outputs and not in the targets.
         axis: axes an area extends over; all, the batch too, when None.
     """
-    y_true, y_pred = matched("tversky", y_true, y_pred)
+    y_true, y_pred = matched("tversky", y_true, y_pred, axis)
     overlap = _sum(y_true * y_pred, axis)
     missed = _sum((1 - y_pred) * y_true, axis)
     extra = _sum(y_pred * (1 - y_true), axis)
@@ -130,7 +135,7 @@ class CosineSimilarity(LossFunctionWrapper):
         name: str | None = "cosine_similarity",
         dtype: Any = None,
     ) -> None:
-        super().__init__(cosine_similarity, reduction, name, dtype, axis=axis)
+        super().__init__(cosine_similarity, reduction, name, dtype, axis=check_axes(self, axis))
 
 
 @REGISTRY.add()
@@ -149,7 +154,7 @@ class Dice(LossFunctionWrapper):
         axis: Axes = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(dice, reduction, name, dtype, axis=axis)
+        super().__init__(dice, reduction, name, dtype, axis=_axes(self, axis))
 
 
 @REGISTRY.add()
@@ -174,8 +179,8 @@ class Tversky(LossFunctionWrapper):
         axis: Axes = None,
         dtype: Any = None,
     ) -> None:
-        weights = {"alpha": check_number("alpha", alpha), "beta": check_number("beta", beta)}
-        super().__init__(tversky, reduction, name, dtype, **weights, axis=axis)
+        weights = {"alpha": number(self, "alpha", alpha, 0), "beta": number(self, "beta", beta, 0)}
+        super().__init__(tversky, reduction, name, dtype, **weights, axis=_axes(self, axis))
 
 
 @REGISTRY.add()
@@ -206,7 +211,7 @@ class Circle(LossFunctionWrapper):
             reduction,
             name,
             dtype,
-            gamma=check_number("gamma", gamma),
-            margin=check_number("margin", margin, 0, 1),
+            gamma=number(self, "gamma", gamma, 0),
+            margin=number(self, "margin", margin, 0, 1),
             remove_diagonal=remove_diagonal,
         )

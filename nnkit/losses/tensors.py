@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnkit.errors import ArgumentError, ShapeError
+from nnkit.errors import ArgumentError, DataError, ShapeError
+from nnkit.shapes import check_in_range
 
 __all__ = [
     "EPSILON",
@@ -17,7 +18,7 @@ __all__ = [
     "apply_mask",
     "as_prediction",
     "as_tensor",
-    "check_in_range",
+    "check_labels_in_range",
     "check_reduction",
     "divide_or_zero",
     "dtype_of",
@@ -27,6 +28,7 @@ __all__ = [
     "paired",
     "reduce_values",
     "same_rank",
+    "told_of_labels",
     "weighted",
 ]
 
@@ -122,17 +124,18 @@ def same_rank(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return a, b
 
 
-def matched(what: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
+def matched(what: str, y_true: Any, y_pred: Any, axis: Any = None) -> tuple[Tensor, Tensor]:
     """Targets and outputs as `paired` gives them, both of the outputs' floating dtype."""
     y_pred = as_prediction(y_pred)
-    return paired(what, as_tensor(y_true, y_pred.dtype, like=y_pred), y_pred)
+    return paired(what, as_tensor(y_true, y_pred.dtype, like=y_pred), y_pred, axis)
 
 
-def paired(what: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
+def paired(what: str, y_true: Any, y_pred: Any, axis: Any = None) -> tuple[Tensor, Tensor]:
     """Targets and outputs as tensors of one shape, ready for an elementwise formula.
 
     Args:
         what: the name of the loss or metric, for the message.
+        axis: the axis or axes that the formula works along, which must be there.
 
     Raises: ShapeError when the shapes differ by more than a last axis of size 1.
     """
@@ -144,18 +147,50 @@ def paired(what: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
             f"{tuple(y_true.shape)} and y_pred is {tuple(y_pred.shape)}. "
             f"Give the last layer one unit per target value, or check the targets."
         )
+    if axis is not None:
+        check_in_range(what, axis, y_pred.shape)
     return y_true, y_pred
 
 
-def check_in_range(who: str, axis: Any, outputs: Any) -> None:
-    """Raise a ShapeError for an axis, or one of several, that outputs do not have."""
-    rank = getattr(outputs, "ndim", None)
-    for each in axis if isinstance(axis, (list, tuple)) else (axis,):
-        if rank is not None and isinstance(each, int) and not -rank <= each < rank:
-            raise ShapeError(
-                f"{who}: axis={axis!r} is not an axis of outputs of shape {tuple(outputs.shape)}. "
-                f"Use {-rank} to {rank - 1}."
-            )
+def check_labels_in_range(
+    what: str, labels: Tensor, classes: int, ignored: int | None = None
+) -> None:
+    """Raise a DataError for labels that are no whole numbers, or no classes. Reads the device."""
+    if labels.is_floating_point() and (labels != labels.round()).any():
+        example = labels[labels != labels.round()][0].item()
+        raise DataError(
+            f"{what} expects whole numbers as labels, but y_true contains {example:.4g}. "
+            f"For numbers as targets use a loss such as mean_squared_error."
+        )
+    labels = labels.long()
+    if ignored is not None:
+        labels = labels[labels != ignored]
+    outside = labels[(labels < 0) | (labels >= classes)]
+    if outside.numel():
+        label = int(outside[0].item())
+        advice = f"Give the last layer at least {int(outside.max().item()) + 1} units"
+        if label < 0:
+            advice = f"Count labels from 0, or leave these out with ignore_class={label}"
+        raise DataError(
+            f"{what} found the label {label}, but the outputs have {classes} classes, "
+            f"0 to {classes - 1}. {advice}."
+        )
+
+
+def told_of_labels(
+    compute: Callable[[], Tensor], what: str, labels: Tensor, classes: int
+) -> Tensor:
+    """What `compute()` gives; where torch finds a label out of range, an error that says so.
+
+    On the CPU torch itself looks at every label. An accelerator is not asked: it would have to
+    wait for the answer.
+    """
+    try:
+        return compute()
+    except (IndexError, RuntimeError):
+        if labels.device.type == "cpu":
+            check_labels_in_range(what, labels, classes)
+        raise
 
 
 def divide_or_zero(a: Tensor, b: Tensor) -> Tensor:

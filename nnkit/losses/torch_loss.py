@@ -65,6 +65,8 @@ class TorchLoss(Loss):
         loss = loss() if inspect.isclass(loss) else loss
         function = loss.func if isinstance(loss, functools.partial) else loss
         self._torch_name = getattr(function, "__name__", type(function).__name__)
+        if not callable(loss):
+            raise ArgumentError(f"TorchLoss needs a loss of torch.nn or a function, got {loss!r}.")
         if self._torch_name in _OTHER_INPUTS:
             raise ArgumentError(
                 f"{self._torch_name} takes more than outputs and targets. "

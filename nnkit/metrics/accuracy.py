@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from nnkit.errors import ArgumentError, ShapeError
-from nnkit.losses.tensors import as_tensor, mask_of, paired
+from nnkit.losses.tensors import as_tensor, mask_of, paired, told_of_labels
 from nnkit.metrics.base import FUNCTIONS, registered
 from nnkit.metrics.reduction import MeanMetricWrapper
-from nnkit.shapes import positive
+from nnkit.shapes import number, positive
 
 __all__ = [
     "Accuracy",
@@ -84,7 +84,9 @@ def _in_top_k(what: str, labels: Tensor, y_pred: Tensor, k: int) -> Tensor:
             f"{what} with k={k} needs at least k classes, but the outputs {tuple(y_pred.shape)} "
             f"have {y_pred.size(-1)}. Give a smaller k."
         )
-    found = y_pred.gather(-1, labels.long().unsqueeze(-1)).squeeze(-1)
+    index = labels.long().unsqueeze(-1)
+    found = told_of_labels(lambda: y_pred.gather(-1, index), what, labels, y_pred.size(-1))
+    found = found.squeeze(-1)
     return _as_numbers(found >= y_pred.topk(k, dim=-1).values[..., -1])
 
 
@@ -144,7 +146,9 @@ class BinaryAccuracy(MeanMetricWrapper):
     def __init__(
         self, name: str | None = "binary_accuracy", dtype: Any = None, threshold: float = 0.5
     ) -> None:
-        super().__init__(binary_accuracy, name, dtype, threshold=threshold)
+        super().__init__(
+            binary_accuracy, name, dtype, threshold=number(self, "threshold", threshold)
+        )
 
 
 @registered()
@@ -214,9 +218,7 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
     def __init__(
         self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None
     ) -> None:
-        super().__init__(
-            top_k_categorical_accuracy, name, dtype, k=positive(type(self).__name__, "k", k)
-        )
+        super().__init__(top_k_categorical_accuracy, name, dtype, k=positive(self, "k", k))
 
 
 @registered()
@@ -239,7 +241,7 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
         dtype: Any = None,
         from_sorted_ids: bool = False,
     ) -> None:
-        k = positive(type(self).__name__, "k", k)
+        k = positive(self, "k", k)
         super().__init__(
             sparse_top_k_categorical_accuracy, name, dtype, k=k, from_sorted_ids=from_sorted_ids
         )

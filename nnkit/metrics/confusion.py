@@ -57,7 +57,7 @@ class _Count(CountingMetric):
     def __init__(self, thresholds: Any = None, name: str | None = None, dtype: Any = None) -> None:
         super().__init__(dtype, name)
         self.init_thresholds = thresholds
-        self.thresholds = check_thresholds(thresholds, 0.5)
+        self.thresholds = check_thresholds(self, thresholds, 0.5)
         self._count_with(Counter(self.thresholds))
 
     def result(self) -> Tensor:
@@ -143,7 +143,7 @@ class _Share(CountingMetric):
         if top_k is not None:
             positive(type(self).__name__, "top_k", top_k)
         self.init_thresholds, self.top_k, self.class_id = thresholds, top_k, class_id
-        self.thresholds = check_thresholds(thresholds, 0.5 if top_k is None else NOT_TOP_K)
+        self.thresholds = check_thresholds(self, thresholds, 0.5 if top_k is None else NOT_TOP_K)
         self._count_with(Counter(self.thresholds, top_k, class_id))
 
     def result(self) -> Tensor:

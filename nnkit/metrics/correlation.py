@@ -9,6 +9,7 @@ from torch import Tensor
 from nnkit.losses.tensors import EPSILON, matched
 from nnkit.metrics.base import FUNCTIONS, registered
 from nnkit.metrics.reduction import MeanMetricWrapper
+from nnkit.shapes import check_axes
 
 __all__ = [
     "ConcordanceCorrelation",
@@ -21,7 +22,7 @@ __all__ = [
 @FUNCTIONS.add()
 def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """The correlation coefficient over `axis`, from -1 to 1."""
-    y_true, y_pred = matched("pearson_correlation", y_true, y_pred)
+    y_true, y_pred = matched("pearson_correlation", y_true, y_pred, axis)
 
     def standard(y: Tensor) -> Tensor:
         centred = y - y.mean(axis, keepdim=True)
@@ -33,7 +34,7 @@ def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
 @FUNCTIONS.add()
 def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """The correlation around the line y_true = y_pred over `axis`."""
-    y_true, y_pred = matched("concordance_correlation", y_true, y_pred)
+    y_true, y_pred = matched("concordance_correlation", y_true, y_pred, axis)
     true_mean, pred_mean = y_true.mean(axis, keepdim=True), y_pred.mean(axis, keepdim=True)
     spread = y_true.var(axis, correction=0, keepdim=True)
     spread = spread + y_pred.var(axis, correction=0, keepdim=True)
@@ -57,7 +58,7 @@ class PearsonCorrelation(MeanMetricWrapper):
     def __init__(
         self, name: str | None = "pearson_correlation", dtype: Any = None, axis: int = -1
     ) -> None:
-        super().__init__(pearson_correlation, name, dtype, axis=axis)
+        super().__init__(pearson_correlation, name, dtype, axis=check_axes(self, axis))
 
 
 @registered()
@@ -77,4 +78,4 @@ class ConcordanceCorrelation(MeanMetricWrapper):
     def __init__(
         self, name: str | None = "concordance_correlation", dtype: Any = None, axis: int = -1
     ) -> None:
-        super().__init__(concordance_correlation, name, dtype, axis=axis)
+        super().__init__(concordance_correlation, name, dtype, axis=check_axes(self, axis))

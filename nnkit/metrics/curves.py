@@ -12,6 +12,7 @@ from nnkit.losses.tensors import EPSILON, as_tensor, divide_or_zero
 from nnkit.metrics.base import registered
 from nnkit.metrics.confusion import CountingMetric
 from nnkit.metrics.thresholds import Counter, check_thresholds, even_thresholds
+from nnkit.shapes import number, positive
 from nnkit.variable import Variable
 
 __all__ = [
@@ -58,13 +59,13 @@ class _BestUnderConstraint(_Rates):
         name: str | None,
         dtype: Any,
     ) -> None:
-        if not 0 <= value <= 1:
-            raise ArgumentError(f"{wanted}={value!r} must be a fraction from 0 to 1.")
         super().__init__(dtype, name)
         self._wanted = wanted
-        self.value, self.num_thresholds, self.class_id = value, num_thresholds, class_id
+        self.value = number(self, wanted, value, 0, 1)
+        self.num_thresholds = positive(self, "num_thresholds", num_thresholds)
+        self.class_id = class_id
         setattr(self, wanted, value)
-        self.thresholds = even_thresholds(num_thresholds)
+        self.thresholds = even_thresholds(self.num_thresholds)
         self._count_with(Counter(self.thresholds, class_id=class_id))
 
     def _best(self, constrained: Tensor, dependent: Tensor) -> Tensor:
@@ -231,11 +232,10 @@ class AUC(_Rates):
         )
         self._init_thresholds = thresholds
         if thresholds is not None:
-            inner = sorted(check_thresholds(thresholds, 0.5))
+            inner = sorted(check_thresholds(self, thresholds, 0.5))
         else:
-            if num_thresholds < 2:
-                raise ArgumentError(f"num_thresholds={num_thresholds!r} must be 2 or more.")
-            inner = even_thresholds(num_thresholds)[1:-1]
+            count = positive(self, "num_thresholds", num_thresholds, least=2)
+            inner = even_thresholds(count)[1:-1]
         if num_labels and not multi_label:
             raise ArgumentError("num_labels is only for multi_label=True. Drop it or set that.")
         self.num_thresholds = len(inner) + 2
@@ -244,7 +244,7 @@ class AUC(_Rates):
         self.multi_label, self.num_labels = multi_label, num_labels
         self.label_weights = None
         if label_weights is not None:
-            self.label_weights = as_tensor(label_weights, self._torch_dtype)
+            self.label_weights = _weights(self, label_weights)
         self._from_logits = from_logits
         if not multi_label:
             self._build()
@@ -264,6 +264,11 @@ class AUC(_Rates):
             raise ShapeError(
                 f"AUC with multi_label=True expects outputs (batch, labels), "
                 f"but received {tuple(y_pred.shape)}."
+            )
+        if self.label_weights is not None and y_pred.size(-1) != len(self.label_weights):
+            raise ShapeError(
+                f"AUC has label_weights for {len(self.label_weights)} labels, but received outputs "
+                f"of shape {tuple(y_pred.shape)}."
             )
         if not self._variables:
             self._build(y_pred.size(1))
@@ -336,6 +341,13 @@ class AUC(_Rates):
         if self._init_thresholds is not None:
             config["thresholds"] = self.thresholds[1:-1]
         return config
+
+
+def _weights(who: AUC, given: Any) -> Tensor:
+    many = given.tolist() if hasattr(given, "tolist") else given
+    if not isinstance(many, (list, tuple)):
+        raise ArgumentError(f"AUC: label_weights must be a list of numbers, got {given!r}.")
+    return as_tensor([number(who, "label_weights", one, 0) for one in many], who._torch_dtype)
 
 
 def _choice(what: str, value: Any, known: tuple[str, ...], spell: Any) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnkit.errors import ArgumentError, ShapeError
+from nnkit.errors import ShapeError
 from nnkit.losses.tensors import EPSILON, as_tensor
 from nnkit.metrics.base import Metric, registered
+from nnkit.shapes import number, one_of
 
 __all__ = ["F1Score", "FBetaScore"]
 
@@ -41,15 +42,11 @@ class FBetaScore(Metric):
         dtype: Any = None,
     ) -> None:
         super().__init__(dtype, name)
-        if average not in (None, "micro", "macro", "weighted"):
-            raise ArgumentError(
-                f"average={average!r} must be None, 'micro', 'macro' or 'weighted'."
-            )
-        if isinstance(beta, bool) or not isinstance(beta, (int, float)) or beta <= 0:
-            raise ArgumentError(f"beta={beta!r} must be a number above 0, such as 1.0.")
-        if threshold is not None and not 0 < threshold <= 1:
-            raise ArgumentError(f"threshold={threshold!r} must be above 0 and at most 1.")
-        self.average, self.beta, self.threshold = average, float(beta), threshold
+        self.average = one_of(self, "average", average, (None, "micro", "macro", "weighted"))
+        self.beta = float(number(self, "beta", beta, above=0))
+        if threshold is not None:
+            number(self, "threshold", threshold, above=0, most=1)
+        self.threshold = threshold
 
     def _build(self, classes: int, device: torch.device) -> None:
         shape = () if self.average == "micro" else (classes,)

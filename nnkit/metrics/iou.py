@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nnkit.errors import ArgumentError, ShapeError
+from nnkit.losses.base import check_ignored
 from nnkit.losses.tensors import EPSILON, as_tensor
 from nnkit.metrics.base import Metric, registered
-from nnkit.shapes import positive
+from nnkit.shapes import check_axes, check_in_range, number, positive
 
 __all__ = ["BinaryIoU", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"]
 
@@ -47,14 +48,10 @@ class IoU(Metric):
         axis: int = -1,
     ) -> None:
         super().__init__(dtype or "int32", name)
-        positive(type(self).__name__, "num_classes", num_classes)
-        self.target_class_ids = list(target_class_ids)
-        if any(not 0 <= c < num_classes for c in self.target_class_ids):
-            raise ArgumentError(
-                f"target_class_ids={self.target_class_ids} must be classes from 0 to "
-                f"{num_classes - 1} for num_classes={num_classes}."
-            )
-        self.num_classes, self.ignore_class, self.axis = num_classes, ignore_class, axis
+        num_classes = positive(self, "num_classes", num_classes)
+        self.target_class_ids = _classes(self, target_class_ids, num_classes)
+        self.ignore_class = check_ignored(self, ignore_class)
+        self.num_classes, self.axis = num_classes, check_axes(self, axis)
         self.sparse_y_true, self.sparse_y_pred = sparse_y_true, sparse_y_pred
         self.total_cm = self.add_weight(
             (num_classes, num_classes), dtype=self._torch_dtype, name="total_confusion_matrix"
@@ -69,8 +66,10 @@ class IoU(Metric):
             y_pred = self._here(as_tensor(y_pred))
             y_true = as_tensor(y_true, like=y_pred)
             if not self.sparse_y_true:
+                check_in_range(self.name, self.axis, y_true.shape)
                 y_true = y_true.argmax(self.axis)
             if not self.sparse_y_pred:
+                check_in_range(self.name, self.axis, y_pred.shape)
                 y_pred = y_pred.argmax(self.axis)
             true, pred = y_true.reshape(-1).long(), y_pred.reshape(-1).long()
             if true.shape != pred.shape:
@@ -130,6 +129,18 @@ class IoU(Metric):
         return {key: value for key, value in IoU.get_config(self).items() if key not in names}
 
 
+def _classes(who: IoU, given: Any, num_classes: int) -> list[int]:
+    """The classes that count, as a list."""
+    found = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    ids = [positive(who, "a class in target_class_ids", one, least=0) for one in found]
+    if any(one >= num_classes for one in ids) or not ids:
+        raise ArgumentError(
+            f"{type(who).__name__}: target_class_ids must be classes from 0 to {num_classes - 1} "
+            f"for num_classes={num_classes}, got {given!r}."
+        )
+    return ids
+
+
 @registered()
 class BinaryIoU(IoU):
     """Intersection over union of yes/no outputs.
@@ -149,7 +160,7 @@ class BinaryIoU(IoU):
         dtype: Any = None,
     ) -> None:
         super().__init__(2, target_class_ids, name, dtype)
-        self.threshold = threshold
+        self.threshold = number(self, "threshold", threshold)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
@@ -180,7 +191,7 @@ class MeanIoU(IoU):
         sparse_y_pred: bool = True,
         axis: int = -1,
     ) -> None:
-        every = range(num_classes)
+        every = range(positive(self, "num_classes", num_classes))
         super().__init__(
             num_classes, every, name, dtype, ignore_class, sparse_y_true, sparse_y_pred, axis
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from nnkit import losses
-from nnkit.losses.base import check_smoothing
+from nnkit.losses.base import check_ignored, check_smoothing
 from nnkit.metrics.base import registered
 from nnkit.metrics.reduction import MeanMetricWrapper
+from nnkit.shapes import check_axes
 
 __all__ = [
     "BinaryCrossentropy",
@@ -44,7 +45,7 @@ class BinaryCrossentropy(MeanMetricWrapper):
             name,
             dtype,
             from_logits=from_logits,
-            label_smoothing=check_smoothing(label_smoothing),
+            label_smoothing=check_smoothing(self, label_smoothing),
         )
 
 
@@ -73,8 +74,8 @@ class CategoricalCrossentropy(MeanMetricWrapper):
             name,
             dtype,
             from_logits=from_logits,
-            label_smoothing=check_smoothing(label_smoothing),
-            axis=axis,
+            label_smoothing=check_smoothing(self, label_smoothing),
+            axis=check_axes(self, axis),
         )
 
 
@@ -103,8 +104,8 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
             name,
             dtype,
             from_logits=from_logits,
-            ignore_class=ignore_class,
-            axis=axis,
+            ignore_class=check_ignored(self, ignore_class),
+            axis=check_axes(self, axis),
         )
 
 

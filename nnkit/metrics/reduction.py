@@ -10,10 +10,10 @@ from torch import Tensor
 
 from nnkit import losses
 from nnkit.errors import ShapeError
+from nnkit.losses.base import check_function
 from nnkit.losses.tensors import (
     apply_mask,
     as_tensor,
-    check_in_range,
     divide_or_zero,
     each_tensor,
     mask_of,
@@ -162,7 +162,7 @@ class MeanMetricWrapper(Mean):
         self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
     ) -> None:
         super().__init__(name, dtype)
-        self._fn = fn
+        self._fn = check_function(self, fn)
         self._fn_kwargs = kwargs
         if isinstance(fn, losses.Loss) or fn in losses.FUNCTIONS:
             self._direction = "down"
@@ -185,8 +185,6 @@ class MeanMetricWrapper(Mean):
             y_pred = each_tensor(y_pred, as_tensor)
             like = y_pred if isinstance(y_pred, Tensor) else None
             y_true = each_tensor(y_true, lambda y: as_tensor(y, like=like))
-            if "axis" in self._fn_kwargs:
-                check_in_range(self.name, self._fn_kwargs["axis"], y_pred)
             values = self._fn(y_true, y_pred, **self._fn_kwargs)
             # A mask has nothing to leave out of one value for the whole batch.
             if mask is not None and as_tensor(values).dim() > 0:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnkit.errors import ArgumentError, ShapeError
+from nnkit.errors import ShapeError
 from nnkit.losses import (
     log_cosh,
     mean_absolute_error,
@@ -20,6 +20,7 @@ from nnkit.losses.similarity import unit_length
 from nnkit.losses.tensors import as_tensor, matched
 from nnkit.metrics.base import FUNCTIONS, Metric, registered
 from nnkit.metrics.reduction import Mean, MeanMetricWrapper
+from nnkit.shapes import check_axes, one_of, positive
 
 __all__ = [
     "CosineSimilarity",
@@ -129,7 +130,7 @@ class RootMeanSquaredError(Mean):
 @FUNCTIONS.add()
 def cosine(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """The cosine between targets and outputs; the loss of that name is its negative."""
-    y_true, y_pred = matched("cosine_similarity", y_true, y_pred)
+    y_true, y_pred = matched("cosine_similarity", y_true, y_pred, axis)
     return (unit_length(y_true, axis) * unit_length(y_pred, axis)).sum(axis)
 
 
@@ -148,7 +149,7 @@ class CosineSimilarity(MeanMetricWrapper):
     def __init__(
         self, name: str | None = "cosine_similarity", dtype: Any = None, axis: int = -1
     ) -> None:
-        super().__init__(cosine, name, dtype, axis=axis)
+        super().__init__(cosine, name, dtype, axis=check_axes(self, axis))
 
 
 @registered("logcosh")
@@ -192,12 +193,8 @@ class R2Score(Metric):
     ) -> None:
         super().__init__(dtype, name)
         kinds = (None, "uniform_average", "variance_weighted_average")
-        if class_aggregation not in kinds:
-            raise ArgumentError(f"class_aggregation={class_aggregation!r} must be one of {kinds}.")
-        if num_regressors < 0:
-            raise ArgumentError(f"num_regressors={num_regressors!r} must be 0 or more.")
-        self.class_aggregation = class_aggregation
-        self.num_regressors = num_regressors
+        self.class_aggregation = one_of(self, "class_aggregation", class_aggregation, kinds)
+        self.num_regressors = positive(self, "num_regressors", num_regressors, least=0)
         self.num_samples = self.add_weight(name="num_samples")
 
     def _build(self, outputs: int) -> None:

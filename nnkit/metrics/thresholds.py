@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.losses.tensors import EPSILON, as_tensor, paired
+from nnkit.shapes import number, positive
 
 __all__ = ["NOT_TOP_K", "Counter", "check_thresholds", "even_thresholds"]
 
@@ -18,22 +19,20 @@ __all__ = ["NOT_TOP_K", "Counter", "check_thresholds", "even_thresholds"]
 NOT_TOP_K = -1e10
 
 
-def check_thresholds(thresholds: Any, default: float) -> list[float]:
+def check_thresholds(who: Any, thresholds: Any, default: float) -> list[float]:
     """The thresholds as a list. Raises: ArgumentError unless all are from 0 to 1."""
     if thresholds is None:
         return [default]
-    several = isinstance(thresholds, Iterable) and not isinstance(thresholds, str)
-    found = list(thresholds) if several else [thresholds]
-    wrong = [t for t in found if t is None or isinstance(t, str) or not 0 <= t <= 1]
-    if wrong or not found:
-        raise ArgumentError(f"thresholds={thresholds!r} must be numbers from 0 to 1.")
-    return [float(t) for t in found]
+    if getattr(thresholds, "ndim", 0):
+        thresholds = thresholds.tolist()
+    found = list(thresholds) if isinstance(thresholds, (list, tuple)) else [thresholds]
+    if not found:
+        raise ArgumentError(f"{type(who).__name__}: thresholds must hold at least one number.")
+    return [float(number(who, "thresholds", one, 0, 1)) for one in found]
 
 
 def even_thresholds(count: int) -> list[float]:
-    """This many thresholds from 0 to 1. Raises: ArgumentError for fewer than 1."""
-    if count < 1:
-        raise ArgumentError(f"num_thresholds={count!r} must be a positive whole number.")
+    """This many thresholds from 0 to 1."""
     return [i / (count - 1) for i in range(count)] if count > 1 else [0.5]
 
 
@@ -57,6 +56,8 @@ class Counter:
         label_weights: Tensor | None = None,
     ) -> None:
         self.thresholds = thresholds
+        if class_id is not None:
+            class_id = positive("This metric", "class_id", class_id, least=None)
         self.top_k, self.class_id, self.per_label = top_k, class_id, per_label
         self.label_weights = label_weights
         count = len(thresholds)

@@ -28,6 +28,10 @@ class TorchMetric(Metric):
     """
 
     def __init__(self, metric: Any, name: str | None = None) -> None:
+        if not is_torch_metric(metric):
+            raise ArgumentError(
+                f"TorchMetric needs an object with update, compute and reset, got {metric!r}."
+            )
         super().__init__(name=name or to_snake_case(type(metric).__name__))
         self.metric = metric
         self._device: torch.device | None = None

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between
 from nnkit.optimizers.plan import Plan
 from nnkit.optimizers.settings import Common
+from nnkit.shapes import number
 
 __all__ = ["Adafactor"]
 
@@ -46,10 +46,10 @@ class Adafactor(Optimizer):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, weight_decay, **common)
-        self.beta_2_decay = between("beta_2_decay", beta_2_decay, -math.inf, 0)
-        self.epsilon_1 = between("epsilon_1", epsilon_1, 0)
-        self.epsilon_2 = between("epsilon_2", epsilon_2, 0)
-        self.clip_threshold = between("clip_threshold", clip_threshold, 0)
+        self.beta_2_decay = number(self, "beta_2_decay", beta_2_decay, most=0)
+        self.epsilon_1 = number(self, "epsilon_1", epsilon_1, 0)
+        self.epsilon_2 = number(self, "epsilon_2", epsilon_2, 0)
+        self.clip_threshold = number(self, "clip_threshold", clip_threshold, 0)
         self.relative_step = relative_step
 
     def new_state(self, param: Tensor) -> dict[str, Tensor]:

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between, epsilon_of
+from nnkit.optimizers.checks import epsilon_of
 from nnkit.optimizers.plan import Plan
 from nnkit.optimizers.settings import Common
+from nnkit.shapes import number
 
 __all__ = ["Adagrad"]
 
@@ -37,10 +38,10 @@ class Adagrad(Optimizer):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, weight_decay, **common)
-        self.initial_accumulator_value = between(
-            "initial_accumulator_value", initial_accumulator_value, 0
+        self.initial_accumulator_value = number(
+            self, "initial_accumulator_value", initial_accumulator_value, 0
         )
-        self.epsilon = epsilon_of(epsilon)
+        self.epsilon = epsilon_of(self, epsilon)
 
     def slots(self) -> dict[str, float]:
         return {"accumulator": self.initial_accumulator_value}

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between, epsilon_of
+from nnkit.optimizers.checks import epsilon_of
 from nnkit.optimizers.plan import Plan, average_squares_
 from nnkit.optimizers.settings import Common
+from nnkit.shapes import number
 
 __all__ = ["Adam", "AdamW", "unfused_adam"]
 
@@ -63,10 +64,10 @@ class Adam(Optimizer):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, weight_decay, **common)
-        self.beta_1 = between("beta_1", beta_1, 0, 1, below=True)
-        self.beta_2 = between("beta_2", beta_2, 0, 1, below=True)
-        self.epsilon = epsilon_of(epsilon)
-        self.amsgrad = amsgrad
+        self.beta_1 = number(self, "beta_1", beta_1, 0, below=1)
+        self.beta_2 = number(self, "beta_2", beta_2, 0, below=1)
+        self.epsilon = epsilon_of(self, epsilon)
+        self.amsgrad = bool(amsgrad)
 
     def slots(self) -> dict[str, float]:
         names = ["momentum", "velocity", *(["velocity_hat"] if self.amsgrad else [])]
@@ -145,6 +146,6 @@ class AdamW(Adam):
             beta_2,
             epsilon,
             amsgrad,
-            between("weight_decay", weight_decay, 0),
+            number(self, "weight_decay", weight_decay, 0),
             **common,
         )

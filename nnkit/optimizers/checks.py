@@ -13,9 +13,9 @@ from nnkit import config
 from nnkit.errors import ArgumentError, unknown_name
 from nnkit.legacy import warn_once
 from nnkit.optimizers.schedules import SCHEDULES, LearningRateSchedule
+from nnkit.shapes import number
 
 __all__ = [
-    "between",
     "check_clipping",
     "check_count",
     "epsilon_of",
@@ -29,21 +29,6 @@ _DECAY = (
     "learning_rate=schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=decay); for decay "
     "of the weights use weight_decay=."
 )
-
-
-def between(name: str, value: Any, low: float, high: float = math.inf, below: bool = False) -> Any:
-    """The value, if it is a number from low to high (or below high).
-
-    Raises: ArgumentError if it is not.
-    """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = number and math.isfinite(value) and low <= value <= high
-    if not fits or (below and value == high):
-        limit = "" if high == math.inf else f" and {'below' if below else 'at most'} {high:g}"
-        raise ArgumentError(
-            f"{name} must be a number, at least {low:g}{limit}; received {value!r}."
-        )
-    return value
 
 
 def learning_rate(owner: str, value: Any) -> float | Callable[..., Any]:
@@ -97,23 +82,22 @@ def of_step(function: Callable[..., Any]) -> Callable[[int], float]:
     return lambda step: float(function())
 
 
-def epsilon_of(value: Any) -> float:
+def epsilon_of(who: Any, value: Any) -> float:
     """A small number, not negative; None, as programs for Keras 2 write it, is the default."""
     if value is None:
         warn_once("epsilon=None", "leave it out.", 3)
         return config.epsilon()
-    return float(between("epsilon", value, 0))
+    return float(number(who, "epsilon", value, 0))
 
 
-def check_clipping(**limits: Any) -> None:
+def check_clipping(who: Any, **limits: Any) -> None:
     """At most one way of clipping, with a positive limit."""
     given = {name: limit for name, limit in limits.items() if limit is not None}
     if len(given) > 1:
         written = ", ".join(f"{name}={limit!r}" for name, limit in given.items())
         raise ArgumentError(f"Choose one of {', '.join(limits)}; received {written}.")
     for name, limit in given.items():
-        if between(name, limit, 0) == 0:
-            raise ArgumentError(f"{name} must be greater than 0; use None for no clipping.")
+        number(who, name, limit, above=0)
 
 
 def check_count(name: str, value: Any, least: int) -> None:

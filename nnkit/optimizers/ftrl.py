@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Unpack
 
 import torch
@@ -10,9 +9,9 @@ from torch import Tensor
 
 from nnkit.errors import ArgumentError
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between
 from nnkit.optimizers.plan import Plan
 from nnkit.optimizers.settings import Common
+from nnkit.shapes import number
 
 __all__ = ["Ftrl"]
 
@@ -48,20 +47,20 @@ class Ftrl(Optimizer):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, weight_decay, **common)
-        self.learning_rate_power = between("learning_rate_power", learning_rate_power, -math.inf, 0)
-        self.initial_accumulator_value = between(
-            "initial_accumulator_value", initial_accumulator_value, 0
+        self.learning_rate_power = number(self, "learning_rate_power", learning_rate_power, most=0)
+        self.initial_accumulator_value = number(
+            self, "initial_accumulator_value", initial_accumulator_value, 0
         )
-        self.l1_regularization_strength = between(
-            "l1_regularization_strength", l1_regularization_strength, 0
+        self.l1_regularization_strength = number(
+            self, "l1_regularization_strength", l1_regularization_strength, 0
         )
-        self.l2_regularization_strength = between(
-            "l2_regularization_strength", l2_regularization_strength, 0
+        self.l2_regularization_strength = number(
+            self, "l2_regularization_strength", l2_regularization_strength, 0
         )
-        self.l2_shrinkage_regularization_strength = between(
-            "l2_shrinkage_regularization_strength", l2_shrinkage_regularization_strength, 0
+        self.l2_shrinkage_regularization_strength = number(
+            self, "l2_shrinkage_regularization_strength", l2_shrinkage_regularization_strength, 0
         )
-        self.beta = between("beta", beta, 0)
+        self.beta = number(self, "beta", beta, 0)
 
     def slots(self) -> dict[str, float]:
         return {"accumulator": self.initial_accumulator_value, "linear": 0.0}

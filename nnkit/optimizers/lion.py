@@ -7,11 +7,10 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
-from nnkit.errors import ArgumentError
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between
 from nnkit.optimizers.plan import Plan
 from nnkit.optimizers.settings import Common
+from nnkit.shapes import number
 
 __all__ = ["Lion"]
 
@@ -38,10 +37,8 @@ class Lion(Optimizer):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, weight_decay, **common)
-        self.beta_1 = between("beta_1", beta_1, 0, 1)
-        self.beta_2 = between("beta_2", beta_2, 0, 1)
-        if not beta_1:
-            raise ArgumentError("Lion needs a beta_1 above 0: without momentum it is sign descent.")
+        self.beta_1 = number(self, "beta_1", beta_1, above=0, most=1)
+        self.beta_2 = number(self, "beta_2", beta_2, 0, 1)
 
     def slots(self) -> dict[str, float]:
         return {"momentum": 0.0}

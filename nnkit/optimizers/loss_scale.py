@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nnkit.errors import ArgumentError
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between, check_count
+from nnkit.shapes import number, positive
 
 __all__ = ["LossScaleOptimizer"]
 
@@ -68,9 +68,8 @@ class LossScaleOptimizer(Optimizer):
                 raise ArgumentError(f"Give {key}= to the inner optimizer of LossScaleOptimizer.")
         super().__init__(0.0, name=name)
         self.inner_optimizer = inner_optimizer
-        self.initial_scale = float(between("initial_scale", initial_scale, 0))
-        check_count("dynamic_growth_steps", dynamic_growth_steps, 1)
-        self.dynamic_growth_steps = dynamic_growth_steps
+        self.initial_scale = float(number(self, "initial_scale", initial_scale, 0))
+        self.dynamic_growth_steps = positive(self, "dynamic_growth_steps", dynamic_growth_steps)
         inner_optimizer.loss_scale_factor = None  # or gradients would be scaled twice
         self.dynamic_scale = torch.tensor(self.initial_scale)
         self.step_counter = torch.tensor(0, dtype=torch.int32)

@@ -13,9 +13,10 @@ from torch import Tensor
 from nnkit.errors import ArgumentError
 from nnkit.optimizers.adam import unfused_adam
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between, epsilon_of
+from nnkit.optimizers.checks import epsilon_of
 from nnkit.optimizers.plan import Plan
 from nnkit.optimizers.settings import Common
+from nnkit.shapes import number, positive
 
 __all__ = ["Muon"]
 
@@ -66,20 +67,27 @@ class Muon(Optimizer):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, weight_decay, **common)
-        self.adam_beta_1 = between("adam_beta_1", adam_beta_1, 0, 1, below=True)
-        self.adam_beta_2 = between("adam_beta_2", adam_beta_2, 0, 1, below=True)
+        self.adam_beta_1 = number(self, "adam_beta_1", adam_beta_1, 0, below=1)
+        self.adam_beta_2 = number(self, "adam_beta_2", adam_beta_2, 0, below=1)
         self.adam_weight_decay = (
-            between("adam_weight_decay", adam_weight_decay, 0) if adam_weight_decay else None
+            number(self, "adam_weight_decay", adam_weight_decay, 0) if adam_weight_decay else None
         )
-        self.epsilon = epsilon_of(epsilon)
-        self.exclude_layers = list(exclude_layers or ())
+        self.epsilon = epsilon_of(self, epsilon)
+        words = () if exclude_layers is None else exclude_layers
+        if not isinstance(words, (list, tuple)) or not all(isinstance(w, str) for w in words):
+            raise ArgumentError(
+                f"Muon: exclude_layers must be a list of words, got {exclude_layers!r}."
+            )
+        self.exclude_layers = list(words)
         self.exclude_embeddings = exclude_embeddings
-        self.muon_a, self.muon_b, self.muon_c = muon_a, muon_b, muon_c
-        self.adam_lr_ratio = between("adam_lr_ratio", adam_lr_ratio, 0)
-        self.momentum = between("momentum", momentum, 0, 1)
-        self.ns_steps = between("ns_steps", ns_steps, 1)
+        self.muon_a = number(self, "muon_a", muon_a)
+        self.muon_b = number(self, "muon_b", muon_b)
+        self.muon_c = number(self, "muon_c", muon_c)
+        self.adam_lr_ratio = number(self, "adam_lr_ratio", adam_lr_ratio, 0)
+        self.momentum = number(self, "momentum", momentum, 0, 1)
+        self.ns_steps = positive(self, "ns_steps", ns_steps)
         self.nesterov = nesterov
-        self.rms_rate = rms_rate
+        self.rms_rate = rms_rate if rms_rate is None else number(self, "rms_rate", rms_rate, 0)
         self._with_adam: list[Tensor] = []
 
     @property

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between, epsilon_of
+from nnkit.optimizers.checks import epsilon_of
 from nnkit.optimizers.plan import Plan, average_squares_, scale_
 from nnkit.optimizers.settings import Common
+from nnkit.shapes import number
 
 __all__ = ["RMSprop"]
 
@@ -43,9 +44,9 @@ class RMSprop(Optimizer):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, weight_decay, **common)
-        self.rho = between("rho", rho, 0, 1)
-        self.momentum = between("momentum", momentum, 0, 1)
-        self.epsilon = epsilon_of(epsilon)
+        self.rho = number(self, "rho", rho, 0, 1)
+        self.momentum = number(self, "momentum", momentum, 0, 1)
+        self.epsilon = epsilon_of(self, epsilon)
         self.centered = centered
 
     def slots(self) -> dict[str, float]:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between
 from nnkit.optimizers.plan import Plan, scale_
 from nnkit.optimizers.settings import Common
+from nnkit.shapes import number
 
 __all__ = ["ScheduleFreeAdamW"]
 
@@ -24,7 +24,7 @@ class ScheduleFreeAdamW(Optimizer):
 
     Args:
         learning_rate: a number, a schedule or a function of the step.
-        beta_1: how near (0 to 1) the parameters are to the mean.
+        beta_1: how near (above 0, to 1) the parameters are to the mean.
         beta_2: the part (0 to 1) of the mean squared gradient that stays at each update.
         epsilon: added to the root of the squares.
         warmup_steps: updates over which the learning rate rises from 0.
@@ -44,10 +44,10 @@ class ScheduleFreeAdamW(Optimizer):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, weight_decay, **common)
-        self.beta_1 = between("beta_1", beta_1, 0, 1)
-        self.beta_2 = between("beta_2", beta_2, 0, 1, below=True)
-        self.epsilon = between("epsilon", epsilon, 0)
-        self.warmup_steps = between("warmup_steps", warmup_steps, 0)
+        self.beta_1 = number(self, "beta_1", beta_1, above=0, most=1)
+        self.beta_2 = number(self, "beta_2", beta_2, 0, below=1)
+        self.epsilon = number(self, "epsilon", epsilon, 0)
+        self.warmup_steps = number(self, "warmup_steps", warmup_steps, 0)
 
     def slots(self) -> dict[str, float]:
         return {"momentum": 0.0, "velocity": 0.0}

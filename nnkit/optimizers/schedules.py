@@ -12,11 +12,13 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nnkit.errors import ArgumentError
 from nnkit.registry import Registry
+from nnkit.shapes import number
 
 __all__ = [
     "SCHEDULES",
@@ -99,21 +101,6 @@ class _Formula(LearningRateSchedule):
         return f"{type(self).__name__}({arguments})"
 
 
-def _rate(name: str, value: Any) -> Any:
-    number = value.item() if isinstance(value, Tensor) or hasattr(value, "dtype") else value
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise ArgumentError(f"{name} must be a number, received {value!r}.")
-    if not math.isfinite(number) or number < 0:
-        raise ArgumentError(f"{name} must be finite and at least 0, received {value!r}.")
-    return number
-
-
-def _positive(name: str, value: Any) -> Any:
-    if _rate(name, value) <= 0:
-        raise ArgumentError(f"{name} must be greater than 0 steps, received {value!r}.")
-    return value
-
-
 @SCHEDULES.add()
 class ExponentialDecay(_Formula):
     """Multiply the rate by `decay_rate` every `decay_steps` updates.
@@ -140,9 +127,9 @@ class ExponentialDecay(_Formula):
     ) -> None:
         super().__init__(
             name,
-            initial_learning_rate=_rate("initial_learning_rate", initial_learning_rate),
-            decay_steps=_positive("decay_steps", decay_steps),
-            decay_rate=_rate("decay_rate", decay_rate),
+            initial_learning_rate=number(self, "initial_learning_rate", initial_learning_rate, 0),
+            decay_steps=number(self, "decay_steps", decay_steps, above=0),
+            decay_rate=number(self, "decay_rate", decay_rate, 0),
             staircase=staircase,
         )
 
@@ -179,9 +166,9 @@ class InverseTimeDecay(_Formula):
     ) -> None:
         super().__init__(
             name,
-            initial_learning_rate=_rate("initial_learning_rate", initial_learning_rate),
-            decay_steps=_positive("decay_steps", decay_steps),
-            decay_rate=_rate("decay_rate", decay_rate),
+            initial_learning_rate=number(self, "initial_learning_rate", initial_learning_rate, 0),
+            decay_steps=number(self, "decay_steps", decay_steps, above=0),
+            decay_rate=number(self, "decay_rate", decay_rate, 0),
             staircase=staircase,
         )
 
@@ -212,6 +199,11 @@ class PiecewiseConstantDecay(_Formula):
         values: Sequence[float],
         name: str = "PiecewiseConstant",
     ) -> None:
+        for what, given in (("boundaries", boundaries), ("values", values)):
+            if not isinstance(given, (Sequence, np.ndarray, Tensor)) or isinstance(given, str):
+                raise ArgumentError(f"{what} must be a list of numbers, received {given!r}.")
+            for one in given:
+                number(self, f"each of {what}", one, 0)
         if len(boundaries) != len(values) - 1:
             raise ArgumentError(
                 f"values needs one entry more than boundaries, received {len(boundaries)} "
@@ -219,8 +211,6 @@ class PiecewiseConstantDecay(_Formula):
             )
         if any(low >= high for low, high in itertools.pairwise(boundaries)):
             raise ArgumentError(f"boundaries must rise, received {list(boundaries)}.")
-        for value in values:
-            _rate("each of values", value)
         super().__init__(name, boundaries=boundaries, values=values)
 
     def _at(self, step: float) -> float:
@@ -257,10 +247,10 @@ class PolynomialDecay(_Formula):
     ) -> None:
         super().__init__(
             name,
-            initial_learning_rate=_rate("initial_learning_rate", initial_learning_rate),
-            decay_steps=_positive("decay_steps", decay_steps),
-            end_learning_rate=_rate("end_learning_rate", end_learning_rate),
-            power=_rate("power", power),
+            initial_learning_rate=number(self, "initial_learning_rate", initial_learning_rate, 0),
+            decay_steps=number(self, "decay_steps", decay_steps, above=0),
+            end_learning_rate=number(self, "end_learning_rate", end_learning_rate, 0),
+            power=number(self, "power", power, 0),
             cycle=cycle,
         )
 
@@ -311,11 +301,13 @@ class CosineDecay(_Formula):
             )
         super().__init__(
             name,
-            initial_learning_rate=_rate("initial_learning_rate", initial_learning_rate),
-            decay_steps=_positive("decay_steps", decay_steps),
-            alpha=_rate("alpha", alpha),
-            warmup_target=None if warmup_target is None else _rate("warmup_target", warmup_target),
-            warmup_steps=_rate("warmup_steps", warmup_steps),
+            initial_learning_rate=number(self, "initial_learning_rate", initial_learning_rate, 0),
+            decay_steps=number(self, "decay_steps", decay_steps, above=0),
+            alpha=number(self, "alpha", alpha, 0),
+            warmup_target=None
+            if warmup_target is None
+            else number(self, "warmup_target", warmup_target, 0),
+            warmup_steps=number(self, "warmup_steps", warmup_steps, 0),
         )
 
     def _at(self, step: float) -> float:
@@ -358,15 +350,13 @@ class CosineDecayRestarts(_Formula):
         alpha: float = 0.0,
         name: str = "SGDRDecay",
     ) -> None:
-        if _rate("t_mul", t_mul) < 1:
-            raise ArgumentError(f"t_mul must be at least 1, received {t_mul!r}.")
         super().__init__(
             name,
-            initial_learning_rate=_rate("initial_learning_rate", initial_learning_rate),
-            first_decay_steps=_positive("first_decay_steps", first_decay_steps),
-            t_mul=t_mul,
-            m_mul=_rate("m_mul", m_mul),
-            alpha=_rate("alpha", alpha),
+            initial_learning_rate=number(self, "initial_learning_rate", initial_learning_rate, 0),
+            first_decay_steps=number(self, "first_decay_steps", first_decay_steps, above=0),
+            t_mul=number(self, "t_mul", t_mul, 1),
+            m_mul=number(self, "m_mul", m_mul, 0),
+            alpha=number(self, "alpha", alpha, 0),
         )
 
     def _at(self, step: float) -> float:

@@ -15,6 +15,7 @@ from nnkit.legacy import warn_once
 from nnkit.naming import auto_name
 from nnkit.optimizers import checks
 from nnkit.optimizers.schedules import SCHEDULES, LearningRateSchedule
+from nnkit.shapes import number
 
 __all__ = ["Common", "Rate", "Settings"]
 
@@ -99,17 +100,15 @@ class Settings(torch.optim.Optimizer):
             learning_rate = kwargs.pop("lr")
         checks.reject_unknown(type(self), kwargs)
         checks.check_clipping(
-            clipnorm=clipnorm, clipvalue=clipvalue, global_clipnorm=global_clipnorm
+            self, clipnorm=clipnorm, clipvalue=clipvalue, global_clipnorm=global_clipnorm
         )
         checks.check_count("gradient_accumulation_steps", gradient_accumulation_steps, 2)
         if weight_decay is not None:
-            checks.between("weight_decay", weight_decay, 0)
-        if loss_scale_factor is not None and not checks.between(
-            "loss_scale_factor", loss_scale_factor, 0
-        ):
-            raise ArgumentError("loss_scale_factor must be greater than 0; use None for none.")
+            number(self, "weight_decay", weight_decay, 0)
+        if loss_scale_factor is not None:
+            number(self, "loss_scale_factor", loss_scale_factor, above=0)
         if use_ema:
-            checks.between("ema_momentum", ema_momentum, 0, 1)
+            number(self, "ema_momentum", ema_momentum, 0, 1)
             checks.check_count("ema_overwrite_frequency", ema_overwrite_frequency, 1)
         # One empty group: build() fills it. It holds every number that changes, as torch's do.
         super().__init__([{"params": [], "lr": 0.0, "iterations": 0}], {"lr": 0.0})

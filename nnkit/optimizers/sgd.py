@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import between
 from nnkit.optimizers.plan import Plan, scale_
 from nnkit.optimizers.settings import Common
+from nnkit.shapes import number
 
 __all__ = ["SGD"]
 
@@ -35,7 +35,7 @@ class SGD(Optimizer):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, weight_decay, **common)
-        self.momentum = between("momentum", momentum, 0, 1)
+        self.momentum = number(self, "momentum", momentum, 0, 1)
         self.nesterov = nesterov
 
     def slots(self) -> dict[str, float]:

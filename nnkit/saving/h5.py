@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from nnkit.layer import Layer
-from nnkit.layers.normalization_by_data import DataLayer
+from nnkit.layers.raw_data import DataLayer
 from nnkit.layers.recurrent_base import Recurrent
 from nnkit.layouts import SAME
 from nnkit.naming import to_snake_case

@@ -17,7 +17,7 @@ import torch
 from nnkit.errors import FileError
 from nnkit.initializers import left_empty
 from nnkit.layer import Layer
-from nnkit.layers.normalization_by_data import DataLayer
+from nnkit.layers.raw_data import DataLayer
 from nnkit.layouts import SAME, Layout
 from nnkit.optimizers import Optimizer
 from nnkit.saving.h5 import join, opened, places, walk

@@ -288,7 +288,7 @@ def head(kind: Any = MultiHeadAttention, **options: Any) -> Any:
         (lambda: head(value_dim=0), "value_dim must be a whole number of at least 1, got 0"),
         (lambda: head(output_shape=(2, "a")), "output_shape must be a whole number"),
         (lambda: head(sliding_window=0), "sliding_window must be a whole number of at least 1"),
-        (lambda: head(dropout=1.5), "dropout must be from 0 to 1, got 1.5"),
+        (lambda: head(dropout=1.5), "dropout must be a number from 0 to 1, got 1.5"),
         (lambda: head(dropout=0.5, flash_attention=True), "does not go with dropout=0.5"),
         (lambda: head(kernel_initializer="glorot"), "Unknown initializer 'glorot'"),
         (lambda: head(GroupQueryAttention, head_dim=0), "head_dim must be a whole number"),
@@ -297,7 +297,7 @@ def head(kind: Any = MultiHeadAttention, **options: Any) -> Any:
             "num_query_heads must be a multiple of num_key_value_heads, got 3 and 2",
         ),
         (lambda: Attention(score_mode="cosine"), "score_mode must be one of 'dot', 'concat'"),
-        (lambda: Attention(dropout=-0.1), "dropout must be from 0 to 1, got -0.1"),
+        (lambda: Attention(dropout=-0.1), "dropout must be a number from 0 to 1, got -0.1"),
         (lambda: AdditiveAttention(score_mode="dot"), "argument of AdditiveAttention 'score_mode'"),
     ],
 )

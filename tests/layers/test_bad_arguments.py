@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import torch
 from nnkit import layers as L
 from nnkit.errors import ArgumentError, DataError, NnkitError, NotBuiltError, ShapeError
 from nnkit.layers import Input
+from tests.layers.test_conformance import ROWS, Row
+from tests.odd_arguments import bare_errors
 
 MADE: list[tuple[Any, str]] = [
     (lambda: L.Dense(-1), "units must be a whole number of at least 1, got -1"),
@@ -35,7 +38,7 @@ MADE: list[tuple[Any, str]] = [
     (lambda: L.BatchNormalization(epsilon=-1.0), "epsilon"),
     (lambda: L.GroupNormalization(0), "groups"),
     (lambda: L.LSTM(0), "units must be a whole number"),
-    (lambda: L.GRU(3, dropout=2.0), "dropout must be from 0 to 1"),
+    (lambda: L.GRU(3, dropout=2.0), "dropout must be a number from 0 to 1"),
     (lambda: L.Bidirectional(L.LSTM(2), merge_mode="add"), "merge_mode must be one of"),
     (lambda: L.MultiHeadAttention(0, 2), "num_heads must be a whole number"),
     (lambda: L.GroupQueryAttention(2, 3, 2), "must be a multiple of num_key_value_heads"),
@@ -58,6 +61,30 @@ MADE: list[tuple[Any, str]] = [
 def test_arguments(make: Any, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         make()
+
+
+ROWS_BY_KIND = {case.kind: case for case in reversed(ROWS)}
+
+
+def example(shape: Any, dtype: Any = None) -> Any:
+    if isinstance(shape, list):
+        return [example(one, dtype) for one in shape]
+    full = (2, *(5 if size is None else size for size in shape))
+    return torch.zeros(full, dtype=torch.int64) if dtype == "int64" else torch.rand(full)
+
+
+@pytest.mark.parametrize("case", ROWS_BY_KIND.values(), ids=lambda case: case.kind.__name__)
+def test_no_argument_ends_in_an_error_of_torchs(case: Row) -> None:
+    call = case.options.get("call") or (lambda layer, inputs: layer(inputs))
+    inputs = example(case.shape, case.options.get("input_dtype"))
+
+    def made() -> dict[str, Any]:
+        args, kwargs = case.make()._init_args
+        return inspect.signature(case.kind).bind(*args, **kwargs).arguments
+
+    several = inputs if isinstance(inputs, list) and "call" in case.options else [inputs]
+    found = bare_errors(case.kind, made, lambda layer: call(layer, *several))
+    assert found == []
 
 
 CALLED: list[tuple[Any, tuple[int, ...], type[NnkitError], str]] = [

@@ -31,7 +31,10 @@ from nnkit.models.sequential import Sequential
         (lambda: Discretization([2.0, 1.0]), r"bin_boundaries must rise, got \[2.0, 1.0\]"),
         (lambda: Discretization([1.0, np.nan]), "bin_boundaries must rise"),
         (lambda: Discretization(num_bins=0), "num_bins must be a whole number of at least 1"),
-        (lambda: Discretization(num_bins=2, epsilon=0.0), "epsilon lies between 0 and 1"),
+        (
+            lambda: Discretization(num_bins=2, epsilon=0.0),
+            "epsilon must be a number above 0 and below 1",
+        ),
         (lambda: Discretization([1.0], output_mode="tf_idf"), "output_mode must be one of 'int'"),
         (lambda: Discretization([1.0], sparse=True), "sparse outputs do not exist here"),
         (lambda: Discretization([1.0]).adapt([1.0]), "was given bin_boundaries"),

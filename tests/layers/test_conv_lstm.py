@@ -186,7 +186,7 @@ def test_compiles(kind: Any, options: Any, mask: Any) -> None:
         (lambda: ConvLSTM2D(4, 3, 2, dilation_rate=2), r"cannot both be above 1"),
         (lambda: ConvLSTM1D(4, 3, padding="causal"), r"padding must be one of 'valid', 'same'"),
         (lambda: ConvLSTM3D(4, 3, data_format="first"), r"data_format must be one of"),
-        (lambda: ConvLSTM2D(4, 3, dropout=2), r"dropout must be from 0 to 1, got 2"),
+        (lambda: ConvLSTM2D(4, 3, dropout=2), r"dropout must be a number from 0 to 1, got 2"),
     ],
 )
 def test_refuses_arguments(make: Any, message: str) -> None:

@@ -18,7 +18,8 @@ from nnkit.errors import ArgumentError, DataError, NotBuiltError, ShapeError
 from nnkit.layers.core import Dense
 from nnkit.layers.identity import Masking
 from nnkit.layers.input import Input
-from nnkit.layers.normalization_by_data import Normalization, as_rows
+from nnkit.layers.normalization_by_data import Normalization
+from nnkit.layers.raw_data import as_rows
 from nnkit.layers.resizing import CenterCrop, Resizing
 from nnkit.models.sequential import Sequential
 

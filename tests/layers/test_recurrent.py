@@ -350,8 +350,11 @@ def test_initial_state_helpers() -> None:
     ("make", "message"),
     [
         (lambda: LSTM(0), r"LSTM 'lstm.*': units must be a whole number of at least 1, got 0"),
-        (lambda: GRU(3, dropout=1.5), r"dropout must be from 0 to 1, got 1.5"),
-        (lambda: GRU(3, recurrent_dropout="a"), r"recurrent_dropout must be from 0 to 1, got 'a'"),
+        (lambda: GRU(3, dropout=1.5), r"dropout must be a number from 0 to 1, got 1.5"),
+        (
+            lambda: GRU(3, recurrent_dropout="a"),
+            r"recurrent_dropout must be a number from 0 to 1, got 'a'",
+        ),
         (lambda: LSTM(3, use_cudnn="yes"), r"use_cudnn must be one of 'auto', True, False"),
         (lambda: LSTM(3, activation="relu", use_cudnn=True), r"needs activation='tanh'"),
         (lambda: LSTM(3, recurrent_dropout=0.1, use_cudnn=True), r"no recurrent_dropout"),

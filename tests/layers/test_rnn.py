@@ -522,7 +522,7 @@ class Greedy(Minimal):
         (lambda: RNN([LSTMCell(3), 4]), r"StackedRNNCells 'stack.*' needs a cell: .* Got 4"),
         (lambda: RNN(LSTMCell(3), return_sequence=True), r"Did you mean 'return_sequences'"),
         (lambda: LSTMCell(0), r"LSTMCell 'lstm_cell.*': units must be a whole number"),
-        (lambda: GRUCell(3, dropout=-0.1), r"dropout must be from 0 to 1, got -0.1"),
+        (lambda: GRUCell(3, dropout=-0.1), r"dropout must be a number from 0 to 1, got -0.1"),
         (lambda: RNN(Forgetful(6))(X), r"Forgetful 'f.*' must give \(output, new_states\).* Tens"),
         (lambda: StackedRNNCells(LSTMCell(3)), r"needs a list of cells, got LSTMCell"),
     ],

@@ -13,7 +13,7 @@ from nnkit.layers.augmentation.base import BaseImagePreprocessingLayer, images_o
 from nnkit.layers.augmentation.boxes import clip_to_image_size, convert_format, moved_boxes
 from nnkit.layers.augmentation.factors import as_factor
 from nnkit.ops.geometry import affine_transform
-from nnkit.shapes import one_of
+from nnkit.shapes import number, one_of
 
 __all__ = ["RandomRotation", "RandomShear", "RandomTranslation", "RandomZoom", "WarpLayer"]
 
@@ -41,7 +41,7 @@ class WarpLayer(BaseImagePreprocessingLayer):
         self.fill_mode = one_of(self.label, "fill_mode", fill_mode, self.fill_modes)
         kinds = ("bilinear", "nearest")
         self.interpolation = one_of(self.label, "interpolation", interpolation, kinds)
-        self.fill_value = fill_value
+        self.fill_value = number(self, "fill_value", fill_value)
 
     def matrix(self, transformation: Any, height: int, width: int) -> Tensor:
         """(batch, 8): from a pixel of the output to its place in the input."""

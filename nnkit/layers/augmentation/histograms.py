@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnkit.errors import ArgumentError
 from nnkit.layers.augmentation.base import RangedLayer
-from nnkit.shapes import positive, sizes
+from nnkit.shapes import number, positive, sizes
 
 __all__ = ["ContrastLimitedAdaptiveHistogramEqualization", "Equalization"]
 
@@ -87,9 +86,7 @@ class ContrastLimitedAdaptiveHistogramEqualization(RangedLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(value_range, data_format=data_format, **kwargs)
-        if not isinstance(clip_limit, (int, float)):
-            raise ArgumentError(f"{self.label}: clip_limit must be a number, got {clip_limit!r}.")
-        self.clip_limit = clip_limit
+        self.clip_limit = number(self, "clip_limit", clip_limit)
         self.tile_grid_size = sizes(self.label, "tile_grid_size", tile_grid_size, 2)
 
     def transform_images(

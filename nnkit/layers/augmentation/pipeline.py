@@ -14,7 +14,7 @@ from nnkit.layer import Layer
 from nnkit.layer_config import readable
 from nnkit.layers.augmentation.base import PixelLayer
 from nnkit.layers.images import ImageLayer
-from nnkit.shapes import positive
+from nnkit.shapes import number, positive
 from nnkit.wrapper import adapts, as_layer, held_module
 
 __all__ = ["MaxNumBoundingBoxes", "Pipeline", "TorchVisionTransform"]
@@ -68,7 +68,7 @@ class MaxNumBoundingBoxes(PixelLayer):
     def __init__(self, max_number: int, fill_value: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.max_number = positive(self.label, "max_number", max_number)
-        self.fill_value = int(fill_value)
+        self.fill_value = int(number(self, "fill_value", fill_value))
 
     def transform_images(
         self, images: Tensor, transformation: Any = None, training: bool = True
