@@ -2,15 +2,17 @@
 
 Two figures for each layer. "each": torchvision one image after the other, which is how it draws for
 every image by itself, as the layers do. "batch": torchvision on the whole batch at once, with one
-draw for all of it, which is less work than what the layers do. Ratios are those of the fastest
-rounds; below 1 the layer is faster.
+draw for all of it, which is less work than what the layers do. Ratios are medians over rounds, in
+CPU time where there is no accelerator; below 1 the layer is faster. Bytes end as floats on both
+sides, as a network takes them.
 
-    python benchmarks/augmentation.py --threads 1 --size 224 --batch 16
+    python benchmarks/augmentation.py --threads 1 --size 224 --batch 32 --dtype uint8
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
 from collections.abc import Callable
 
@@ -20,12 +22,11 @@ from torchvision.transforms import InterpolationMode, v2
 
 from nnkit import layers as L
 
-UNIT = (0.0, 1.0)
 SMOOTH = InterpolationMode.BILINEAR
 
 
-def pairs() -> list[tuple[nn.Module, nn.Module]]:
-    """A layer and the transform that does the same, on images from 0 to 1."""
+def pairs(span: tuple[float, float]) -> list[tuple[nn.Module, nn.Module]]:
+    """A layer and the transform that does the same, on images of this range."""
     return [
         (L.RandomFlip("horizontal"), v2.RandomHorizontalFlip(1.0)),
         (L.RandomRotation(0.1, "constant"), v2.RandomRotation(36, SMOOTH)),
@@ -38,50 +39,53 @@ def pairs() -> list[tuple[nn.Module, nn.Module]]:
         (L.RandomPerspective((1, 1), 0.5), v2.RandomPerspective(0.5, 1.0)),
         (L.RandomElasticTransform((1, 1), (0.5, 0.5)), v2.ElasticTransform(11.0, 5.6)),
         (L.RandomCrop(160, 160), v2.RandomCrop(160)),
-        (L.RandomContrast(0.5, UNIT), v2.ColorJitter(contrast=(1, 1.5))),
-        (L.RandomBrightness(0.3, UNIT), v2.ColorJitter(brightness=0.3)),
-        (L.RandomSaturation(0.5, UNIT), v2.ColorJitter(saturation=0.5)),
-        (L.RandomHue(0.5, UNIT), v2.ColorJitter(hue=0.25)),
-        (L.RandomColorJitter(UNIT, 0.2, 0.2, 0.2, 0.2), v2.ColorJitter(0.2, 0.2, 0.2, 0.2)),
+        (L.RandomContrast(0.5, span), v2.ColorJitter(contrast=(1, 1.5))),
+        (L.RandomBrightness(0.3, span), v2.ColorJitter(brightness=0.3)),
+        (L.RandomSaturation(0.5, span), v2.ColorJitter(saturation=0.5)),
+        (L.RandomColorDegeneration(0.5, span), v2.ColorJitter(saturation=0.5)),
+        (L.RandomHue(0.5, span), v2.ColorJitter(hue=0.25)),
+        (L.RandomColorJitter(span, 0.2, 0.2, 0.2, 0.2), v2.ColorJitter(0.2, 0.2, 0.2, 0.2)),
         (L.RandomGrayscale(1.0), v2.RandomGrayscale(1.0)),
-        (L.RandomSharpness(1.0, UNIT), v2.RandomAdjustSharpness(1.5, 1.0)),
-        (L.RandomGaussianBlur((1, 1), 3, 1.0, UNIT), v2.GaussianBlur(3, (0.1, 1.0))),
-        (L.RandomInvert((1, 1), UNIT), v2.RandomInvert(1.0)),
-        (L.RandomPosterization((4, 5), UNIT), v2.RandomPosterize(4, 1.0)),
-        (L.Solarization(0.0, 0.5, UNIT), v2.RandomSolarize(0.5, 1.0)),
-        (L.AutoContrast(UNIT), v2.RandomAutocontrast(1.0)),
-        (L.Equalization(UNIT), v2.RandomEqualize(1.0)),
-        (L.RandomErasing((1, 1), fill_value=0, value_range=UNIT), v2.RandomErasing(1.0)),
-        (L.RandAugment(UNIT), v2.RandAugment(interpolation=SMOOTH)),
+        (L.RandomSharpness(1.0, span), v2.RandomAdjustSharpness(1.5, 1.0)),
+        (L.RandomGaussianBlur((1, 1), 3, 1.0, span), v2.GaussianBlur(3, (0.1, 1.0))),
+        (L.RandomInvert((1, 1), span), v2.RandomInvert(1.0)),
+        (L.RandomPosterization((4, 5), span), v2.RandomPosterize(4, 1.0)),
+        (L.Solarization(0.0, 0.5, span), v2.RandomSolarize(span[1] / 2, 1.0)),
+        (L.AutoContrast(span), v2.RandomAutocontrast(1.0)),
+        (L.Equalization(span), v2.RandomEqualize(1.0)),
+        (L.RandomErasing((1, 1), fill_value=0, value_range=span), v2.RandomErasing(1.0)),
+        (L.RandAugment(span), v2.RandAugment(interpolation=SMOOTH)),
     ]  # fmt: skip
 
 
 def seconds(run: Callable[[], object], device: str) -> float:
-    """The time of one run, until the device has finished."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
+    """The time of one run: of the CPU, or until the accelerator has finished."""
+    clock = time.process_time if device == "cpu" else time.perf_counter
+    wait = (lambda: None) if device == "cpu" else torch.accelerator.synchronize
+    wait()
+    start = clock()
     run()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+    wait()
+    return clock() - start
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--size", type=int, default=224, help="height and width in pixels")
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--dtype", default="float32", choices=("float32", "uint8"))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", default="", help="part of a layer's name")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     last = torch.rand(options.batch, options.size, options.size, 3, device=options.device)
+    if options.dtype == "uint8":
+        last = (last * 255).to(torch.uint8)
     first = last.movedim(-1, 1).contiguous()  # torchvision's own layout
-    rounds = range(options.rounds + 1)
     print(f"{'layer':<26}{'ms / image':>12}{'/ each':>10}{'/ batch':>10}")
-    for layer, transform in pairs():
+    for layer, transform in pairs((0.0, 1.0) if options.dtype == "float32" else (0, 255)):
         if options.only.lower() not in type(layer).__name__.lower():
             continue
 
@@ -89,15 +93,15 @@ def main() -> None:
             return layer(last, training=True)
 
         def each(transform: nn.Module = transform) -> object:
-            return torch.stack([transform(image) for image in first])
+            return torch.stack([transform(image) for image in first]).float()
 
         def batch(transform: nn.Module = transform) -> object:
-            return transform(first)
+            return transform(first).float()
 
-        times = [[seconds(run, options.device) for run in (ours, each, batch)] for _ in rounds][1:]
-        own, *others = (min(column) for column in zip(*times, strict=True))
-        ratios = [own / other for other in others]
-        own *= 1000 / options.batch
+        runs = (ours, each, batch)
+        times = [[seconds(r, options.device) for r in runs] for _ in range(options.rounds + 1)][1:]
+        ratios = [statistics.median(row[0] / row[at] for row in times) for at in (1, 2)]
+        own = statistics.median(row[0] for row in times) * 1000 / options.batch
         print(f"{type(layer).__name__:<26}{own:>12.3f}{ratios[0]:>10.2f}{ratios[1]:>10.2f}")
 
 

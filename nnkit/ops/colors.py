@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,9 +14,13 @@ from nnkit.ops.recording import floats, recorded, tensors
 from nnkit.ops.resizing import as_images
 
 __all__ = [
-    "filtered", "gaussian_blur", "hsv_to_rgb", "rgb_to_grayscale", "rgb_to_hsv", "sobel_edges",
-    "ssim",
+    "GRAY", "filtered",
+    "gaussian_blur", "hsv_to_rgb", "rgb_to_grayscale", "rgb_to_hsv", "sobel_edges",
+    "ssim", "turned_hue", "weighted_sums",
 ]  # fmt: skip
+
+GRAY = (0.2989, 0.587, 0.114)
+"""How bright red, green and blue are."""
 
 
 def _planes(who: str, images: Any, data_format: str | None) -> tuple[Tensor, int]:
@@ -34,7 +39,8 @@ def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Tensor:
     if x.shape[axis] == 1:
         return x.clone()
     red, green, blue = _planes("rgb_to_grayscale", x, data_format)[0].unbind(axis)
-    return (0.2989 * red + 0.587 * green + 0.114 * blue).to(x.dtype).unsqueeze(axis)
+    gray = GRAY[0] * red + GRAY[1] * green + GRAY[2] * blue
+    return gray.to(x.dtype).unsqueeze(axis)
 
 
 @recorded
@@ -42,15 +48,9 @@ def rgb_to_hsv(images: Any, data_format: str | None = None) -> Tensor:
     """Hue, saturation and value from red, green and blue, all 0 to 1."""
     x, axis = _planes("rgb_to_hsv", floats(images), data_format)
     x = torch.where(x.abs() < torch.finfo(x.dtype).eps, 0.0, x)
-    red, green, blue = x.unbind(axis)
-    value, span = x.amax(axis), x.amax(axis) - x.amin(axis)
-    norm = 1 / (6 * torch.where(span > 0, span, 1))
-    hue = torch.where(value == green, norm * (blue - red) + 1 / 3, norm * (red - green) + 2 / 3)
-    hue = torch.where(value == red, norm * (green - blue), hue)
-    hue = torch.where(span > 0, hue, 0.0)
-    hue = hue + (hue < 0)
+    hue, value, span = _hue(x.unbind(axis))
     saturation = torch.where(value > 0, span / torch.where(value > 0, value, 1), 0.0)
-    return torch.stack([hue, saturation, value], axis)
+    return torch.stack([hue / 6 + (hue < 0), saturation, value], axis)
 
 
 @recorded
@@ -58,9 +58,43 @@ def hsv_to_rgb(images: Any, data_format: str | None = None) -> Tensor:
     """Red, green and blue from hue, saturation and value, all 0 to 1."""
     x, axis = _planes("hsv_to_rgb", floats(images), data_format)
     hue, saturation, value = x.unbind(axis)
-    turn = torch.remainder(hue, 1.0) * 6
-    parts = ((turn - 3).abs() - 1, 2 - (turn - 2).abs(), 2 - (turn - 4).abs())
-    return torch.stack([value * (1 - saturation + saturation * p.clamp(0, 1)) for p in parts], axis)
+    return torch.stack(_from_hue(hue * 6, value, value * saturation), axis)
+
+
+def turned_hue(planes: Tensor, turn: Any) -> Tensor:
+    """Images with each colour turned around the colour wheel.
+
+    Args:
+        planes: (batch, 3, height, width) from 0 to 1.
+        turn: fraction of a whole turn, (batch, 1, 1, 1).
+    """
+    hue, value, span = _hue(planes.unbind(1))
+    return torch.stack(_from_hue(hue.add_(turn.squeeze(1) * 6), value, span), 1)
+
+
+def _hue(colors: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Where red, green and blue lie on the colour wheel, the largest of them, and their span.
+
+    The hue is in sixths of a turn, from -1 to 5, and 0 for gray.
+    """
+    red, green, blue = colors
+    value = torch.maximum(torch.maximum(red, green), blue)
+    span = value - torch.minimum(torch.minimum(red, green), blue)
+    # Which is the largest, as numbers: a CPU chooses slowly, and multiplies fast.
+    with torch.no_grad():
+        is_red, is_green = (color.clone().eq_(value) for color in (red, green))
+        is_green = is_green.mul_(1 - is_red)
+        is_blue = 1 - is_red - is_green
+    part = (green - blue) * is_red + (blue - red) * is_green + (red - green) * is_blue
+    hue = part / (span + span.detach().clone().eq_(0))
+    return hue + (2 * is_green + 4 * is_blue).mul_(span.detach().clone().ne_(0)), value, span
+
+
+def _from_hue(hue: Tensor, value: Tensor, span: Tensor) -> list[Tensor]:
+    """Red, green and blue from what `_hue` gives; any hue is taken around the wheel."""
+    hue = hue - 6 * torch.floor(hue / 6)
+    outside = (1 - ((hue - 3).abs() - 1)), (hue - 2).abs() - 1, (hue - 4).abs() - 1
+    return [value - span * part.clamp(0, 1) for part in outside]
 
 
 # -- filters ---------------------------------------------------------------------------------------
@@ -104,13 +138,36 @@ def gaussian_blur(
     """
     x, first = as_images("gaussian_blur", floats(images), data_format)
     across, down = (_bell(int(n), s, x) for n, s in zip(kernel_size, sigma, strict=True))
-    batch = x if x.ndim == 4 else x.unsqueeze(0)
-    if max(len(across), len(down)) > 5:  # one axis after the other: fewer products
-        blurred = filtered(batch, down[:, None], first, "same")
-        blurred = filtered(blurred, across[None], first, "same")
-    else:
-        blurred = filtered(batch, torch.outer(down, across), first, "same")
-    return blurred if x.ndim == 4 else blurred.squeeze(0)
+    if max(len(across), len(down)) > 9:
+        batch = x if x.ndim == 4 else x.unsqueeze(0)
+        blurred = filtered(
+            filtered(batch, down[:, None], first, "same"), across[None], first, "same"
+        )
+        return blurred if x.ndim == 4 else blurred.squeeze(0)
+    height, width = (-2, -1) if first else (-3, -2)
+    return weighted_sums(weighted_sums(x, down.unbind(), height), across.unbind(), width)
+
+
+def weighted_sums(x: Tensor, weights: Sequence[Any], axis: int) -> Tensor:
+    """Sums of neighbouring elements along an axis, in a window around each; 0 outside.
+
+    Args:
+        x: any tensor of floats.
+        weights: numbers, or tensors without axes.
+    """
+    middle, size = (len(weights) - 1) // 2, x.shape[axis]
+    sums = x * weights[middle]
+    for place, weight in enumerate(weights):
+        offset = place - middle
+        length = size - abs(offset)
+        if offset and length > 0:
+            here = sums.narrow(axis, max(0, -offset), length)
+            there = x.narrow(axis, max(0, offset), length)
+            if isinstance(weight, Tensor):
+                here.addcmul_(there, weight)
+            else:
+                here.add_(there, alpha=weight)
+    return sums
 
 
 @recorded

@@ -16,6 +16,7 @@ import nnkit
 from nnkit import layers as L
 from nnkit.custom_objects import custom_object_scope
 from nnkit.errors import ArgumentError, ShapeError
+from nnkit.layers.augmentation import pieces
 
 IMAGES = torch.rand(4, 9, 8, 3, generator=torch.Generator().manual_seed(0)) * 255
 
@@ -129,6 +130,36 @@ def test_a_model_of_own_keeps_the_mode() -> None:
     assert [step.training for step in model.steps] == [True, False]
     assert any(not torch.equal(model(IMAGES), IMAGES) for _ in range(8))
     assert torch.equal(model(IMAGES, training=False), IMAGES)
+
+
+# -- a batch in pieces -----------------------------------------------------------------------------
+
+ALL = [
+    *RANDOM,
+    lambda **k: L.AutoContrast(**k),
+    lambda **k: L.Equalization(**k),
+    lambda **k: L.RandomErasing(fill_value=(10, 200, 90), **k),
+    lambda **k: L.RandomGaussianBlur((0.5, 1), 5, (0.9, 1), **k),
+]
+
+
+@pytest.mark.parametrize("make", ALL, ids=lambda make: make().name)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
+@pytest.mark.parametrize("size", [1, 2500, 4 * 9 * 8 * 3 * 4])
+def test_batches_cut_into_pieces_become_the_same(
+    make: Callable[..., Any], dtype: torch.dtype, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One image at a time, some at a time, and places that do not follow one another."""
+    images = torch.cat([IMAGES, IMAGES.flip(1), IMAGES.flip(2)]).to(dtype)
+    whole = make(seed=3)(images)
+    given = images.clone()
+    monkeypatch.setattr(pieces, "PIECE", size)
+    cut = make(seed=3)(images)
+    assert torch.equal(images, given)
+    assert cut.dtype is whole.dtype
+    # At a threshold a rounding error of the last digit shows; elsewhere it does not.
+    same = torch.isclose(cut.float(), whole.float(), atol=1e-3, rtol=1e-5)
+    assert float(same.float().mean()) > 0.999
 
 
 # -- against torchvision ---------------------------------------------------------------------------
@@ -413,19 +444,21 @@ def test_torchvision_transforms_are_layers() -> None:
 
 
 @by_name
-def test_gradients_flow(make: Callable[..., Any]) -> None:
+def test_gradients_flow(make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "PIECE", 1)  # such images are not cut, however large
     sizes = []
-    for seed in range(3):  # RandAugment may draw what has no gradient
+    steps = make().name.startswith("random_posterization")  # which have no gradient
+    for seed in range(5):
         images = IMAGES.clone().requires_grad_()
         outputs = make(seed=seed)(images)
-        if "posterization" in make().name:
-            assert not outputs.requires_grad  # its steps have none
-            return
+        if not outputs.requires_grad:
+            assert steps or isinstance(make(), L.RandAugment)  # which may draw such a layer
+            continue
         outputs.sum().backward()
         assert images.grad is not None
         assert bool(torch.isfinite(images.grad).all())
         sizes.append(float(images.grad.abs().sum()))
-    assert max(sizes) > 0
+    assert steps or max(sizes) > 0
 
 
 # -- mistakes --------------------------------------------------------------------------------------

@@ -163,7 +163,9 @@ def test_elastic_transform(monkeypatch: pytest.MonkeyPatch) -> None:
         images = torch.tensor(SMOOTH).repeat_interleave(4, 1).repeat_interleave(4, 2)
         images = images if form == "channels_last" else images.movedim(-1, 1).contiguous()
         parameters = ours.get_random_transformation(images)
-        noise = iter(parameters["noise"])  # Keras draws it, across and then down, when it is used
+        noise = iter(
+            parameters["noise"].unbind(1)
+        )  # Keras draws it, across and then down, when it is used
         monkeypatch.setattr(torch, "normal", lambda *_, noise=noise, **__: next(noise))
         kept = {**parameters, "distortion_factor": torch.tensor(parameters["distortion_factor"])}
         expected = theirs.transform_images(images, {**kept, "seed": None})

@@ -11,6 +11,7 @@ from torch import Tensor
 from nnkit.errors import ArgumentError
 from nnkit.layers.augmentation.base import BaseImagePreprocessingLayer, images_of
 from nnkit.layers.augmentation.boxes import clip_to_image_size, convert_format, moved_boxes
+from nnkit.layers.augmentation.draws import Draws
 from nnkit.layers.augmentation.factors import as_factor
 from nnkit.ops.geometry import affine_transform
 from nnkit.shapes import number, one_of
@@ -27,17 +28,24 @@ class WarpLayer(BaseImagePreprocessingLayer):
         fill_mode: what lies outside: "reflect" (d c b a | a b c d | d c b a), "nearest", "wrap" or
             "constant".
         interpolation: "bilinear" or "nearest"; masks are always "nearest".
-        fill_value: the constant.
         seed: an int for draws that repeat.
+        fill_value: the constant.
+        data_format: "channels_last" (also None) or "channels_first".
     """
 
     _USE_BASE_FACTOR = False
     fill_modes: tuple[str, ...] = FILL_MODES
 
     def __init__(
-        self, fill_mode: str, interpolation: str, fill_value: float, **kwargs: Any
+        self,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: Any = None,
+        fill_value: float = 0.0,
+        data_format: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(data_format=data_format, seed=seed, **kwargs)
         self.fill_mode = one_of(self.label, "fill_mode", fill_mode, self.fill_modes)
         kinds = ("bilinear", "nearest")
         self.interpolation = one_of(self.label, "interpolation", interpolation, kinds)
@@ -48,8 +56,6 @@ class WarpLayer(BaseImagePreprocessingLayer):
         raise NotImplementedError
 
     def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        if transformation is None:
-            return images
         _, height, width = self.sizes_of(images)
         moved: Tensor = affine_transform(
             images,
@@ -125,21 +131,13 @@ class RandomRotation(WarpLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            fill_mode,
-            interpolation,
-            fill_value,
-            factor=factor,
-            seed=seed,
-            data_format=data_format,
-            **kwargs,
+            fill_mode, interpolation, seed, fill_value, data_format, factor=factor, **kwargs
         )
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
+    def drawn(self, data: Any, draws: Draws) -> Any:
         batch, height, width = self.sizes_of(data)
         low, high = self.factor
-        angle = self.draws(data, seed).uniform((batch,), low * 360.0, high * 360.0)
+        angle = draws.uniform((batch,), low * 360.0, high * 360.0)
         return {
             "angle": angle,
             "rotation_matrix": self._turn(angle, height, width),
@@ -179,28 +177,17 @@ class RandomTranslation(WarpLayer):
     """
 
     def __init__(
-        self,
-        height_factor: Any,
-        width_factor: Any,
-        fill_mode: str = "reflect",
-        interpolation: str = "bilinear",
-        seed: Any = None,
-        fill_value: float = 0.0,
-        data_format: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            fill_mode, interpolation, fill_value, seed=seed, data_format=data_format, **kwargs
-        )
+        self, height_factor: Any, width_factor: Any, fill_mode: str = "reflect",
+        interpolation: str = "bilinear", seed: Any = None, fill_value: float = 0.0,
+        data_format: str | None = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **kwargs)
         self.height_factor, self.width_factor = height_factor, width_factor
         self._rows = as_factor(self.label, "height_factor", height_factor, (-1, 1))
         self._columns = as_factor(self.label, "width_factor", width_factor, (-1, 1))
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
+    def drawn(self, data: Any, draws: Draws) -> Any:
         batch, height, width = self.sizes_of(data)
-        draws = self.draws(data, seed)
         down = draws.uniform((batch, 1), *self._rows) * height
         right = draws.uniform((batch, 1), *self._columns) * width
         return {
@@ -241,9 +228,7 @@ class RandomShear(WarpLayer):
         seed: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            fill_mode, interpolation, fill_value, seed=seed, data_format=data_format, **kwargs
-        )
+        super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **kwargs)
         self.x_factor = self._range("x_factor", x_factor)
         self.y_factor = self._range("y_factor", y_factor)
 
@@ -252,11 +237,8 @@ class RandomShear(WarpLayer):
         pair = isinstance(factor, (tuple, list))
         return as_factor(self.label, argument, factor, (-1 if pair else 0, 1), -1)
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
+    def drawn(self, data: Any, draws: Draws) -> Any:
         batch, _, _ = self.sizes_of(data)
-        draws = self.draws(data, seed)
         sign = draws.signs((batch, 1))
         y, x = (draws.uniform((batch, 1), *each) for each in (self.y_factor, self.x_factor))
         return {
@@ -287,19 +269,11 @@ class RandomZoom(WarpLayer):
     """
 
     def __init__(
-        self,
-        height_factor: Any,
-        width_factor: Any = None,
-        fill_mode: str = "reflect",
-        interpolation: str = "bilinear",
-        seed: Any = None,
-        fill_value: float = 0.0,
-        data_format: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            fill_mode, interpolation, fill_value, seed=seed, data_format=data_format, **kwargs
-        )
+        self, height_factor: Any, width_factor: Any = None, fill_mode: str = "reflect",
+        interpolation: str = "bilinear", seed: Any = None, fill_value: float = 0.0,
+        data_format: str | None = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **kwargs)
         self.height_factor, self.width_factor = height_factor, width_factor
         self._rows = self._range("height_factor", height_factor)
         self._columns = None if width_factor is None else self._range("width_factor", width_factor)
@@ -310,11 +284,8 @@ class RandomZoom(WarpLayer):
             raise ArgumentError(f"{self.label}: {argument} must be above -1, got {factor!r}.")
         return 1 + low, 1 + high
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
+    def drawn(self, data: Any, draws: Draws) -> Any:
         batch, _, _ = self.sizes_of(data)
-        draws = self.draws(data, seed)
         rows = draws.uniform((batch, 1), *self._rows)
         columns = rows if self._columns is None else draws.uniform((batch, 1), *self._columns)
         return {

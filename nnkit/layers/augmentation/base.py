@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -15,14 +14,15 @@ from torch import Tensor
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layers.augmentation.boxes import FORMATS, dense_boxes
 from nnkit.layers.augmentation.draws import Draws
-from nnkit.layers.augmentation.factors import as_factor, as_value_range
+from nnkit.layers.augmentation.factors import as_factor
+from nnkit.layers.augmentation.pieces import in_pieces
 from nnkit.layers.images import ImageLayer
 from nnkit.ops.recording import as_tensor
 from nnkit.random import Seed, SeedGenerator
 from nnkit.shapes import describe, one_of
 from nnkit.tree import map_structure
 
-__all__ = ["BaseImagePreprocessingLayer", "PixelLayer", "RangedLayer", "images_of"]
+__all__ = ["BaseImagePreprocessingLayer", "images_of"]
 
 
 _ON_TENSORS = {
@@ -88,6 +88,12 @@ class BaseImagePreprocessingLayer(ImageLayer):
     _FACTOR_BOUNDS: ClassVar[tuple[float, float]] = (-1, 1)
     keeps_dtype: ClassVar[bool] = False
     channels: ClassVar[tuple[int, ...]] = ()
+    # Parameters: booleans that say which images are changed, and what is not for single images.
+    _chosen: ClassVar[str] = ""
+    _for_all: ClassVar[tuple[str, ...]] = ()
+    # Whether `_transform_images` takes the images as they came; else it gets a copy in the dtype
+    # of the result, which it may change in place.
+    _raw: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -122,19 +128,43 @@ class BaseImagePreprocessingLayer(ImageLayer):
             training: nothing is drawn for inference.
             seed: an int or SeedGenerator to draw from; the layer's own when None.
         """
+        return self.drawn(data, self.draws(data, seed)) if training else None
+
+    def drawn(self, data: Any, draws: Draws) -> Any:
+        """The parameters for a batch in training, from these random numbers."""
         return None
 
     def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
+        """Some images of a batch, each with its row of the parameters."""
         raise NotImplementedError(f"{self.label} has no transform_images.")
+
+    def _changed(
+        self, images: Tensor, transformation: Any, interpolation: str, dtype: torch.dtype
+    ) -> Tensor:
+        """The images of a batch with these parameters; as they are without any."""
+        if transformation is None:
+            return images.to(dtype)
+
+        def change(some: Tensor, rows: Any) -> Tensor:
+            return self._transform_images(some, rows, interpolation)
+
+        return in_pieces(
+            change,
+            images,
+            transformation,
+            dtype,
+            chosen=transformation[self._chosen] if self._chosen else None,
+            whole=self._for_all,
+            raw=self._raw,
+        )
 
     def transform_images(
         self, images: Tensor, transformation: Any = None, training: bool = True
     ) -> Tensor:
         """The images of a batch with these parameters, as floats."""
-        images = self.as_floats(images)
-        if not training:
-            return images
-        return self._transform_images(images, transformation, getattr(self, "interpolation", ""))
+        dtype = self.output_type(images)
+        given = transformation if training else None
+        return self._changed(images, given, getattr(self, "interpolation", ""), dtype)
 
     def transform_labels(
         self, labels: Any, transformation: Any = None, training: bool = True
@@ -152,9 +182,8 @@ class BaseImagePreprocessingLayer(ImageLayer):
         self, segmentation_masks: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         """The masks of a batch with these parameters; their dtype stays."""
-        if not training:
-            return segmentation_masks
-        return self._transform_images(segmentation_masks, transformation, "nearest")
+        given = transformation if training else None
+        return self._changed(segmentation_masks, given, "nearest", segmentation_masks.dtype)
 
     # -- one image: a batch of one -------------------------------------------------------------
 
@@ -197,9 +226,8 @@ class BaseImagePreprocessingLayer(ImageLayer):
     def infer_output(self, data: Any, **kwargs: Any) -> Any:
         if not isinstance(data, Tensor):
             return super().infer_output(data, **kwargs)
-        known = self.keeps_dtype or data.is_floating_point()
         shape = self.output_shape_of(tuple(data.shape))
-        return data.new_empty(shape, dtype=data.dtype if known else self._compute)
+        return data.new_empty(shape, dtype=self.output_type(data))
 
     def output_shape_of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of the images that come out, for `infer_output`."""
@@ -244,6 +272,11 @@ class BaseImagePreprocessingLayer(ImageLayer):
         return config
 
     # -- helpers -------------------------------------------------------------------------------
+
+    def output_type(self, images: Tensor) -> torch.dtype:
+        """The dtype of what becomes of images."""
+        known = self.keeps_dtype or images.is_floating_point()
+        return images.dtype if known else self._compute
 
     def as_floats(self, images: Tensor) -> Tensor:
         """Whole numbers in the layer's dtype; floats as they are."""
@@ -295,84 +328,3 @@ def _single(transform: Callable[..., Any], value: Any, transformation: Any, trai
     batch = map_structure(lambda each: torch.as_tensor(each).unsqueeze(0), value)
     outputs = transform(batch, transformation=transformation, training=training)
     return map_structure(lambda each: each.squeeze(0), outputs)
-
-
-class PixelLayer(BaseImagePreprocessingLayer):
-    """Base of layers that change colours and leave labels, boxes and masks as they are."""
-
-    _USE_BASE_FACTOR = False
-
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        if transformation is None:
-            return images
-        # Sums over pixels and mixtures of channels are several times faster on whole planes.
-        planes = self.channels_first(images).contiguous()
-        return self.as_given(self.recolored(planes, transformation))
-
-    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
-        """The images of a batch, (batch, channels, height, width), with these parameters."""
-        raise NotImplementedError
-
-    def transform_labels(
-        self, labels: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        return labels
-
-    def transform_bounding_boxes(
-        self, bounding_boxes: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        return bounding_boxes
-
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        return segmentation_masks
-
-
-class RangedLayer(PixelLayer):
-    """Base of layers whose result depends on how bright the images can be.
-
-    Args:
-        value_range: the darkest and the brightest value, (0, 255) or (0, 1).
-    """
-
-    needs_range: ClassVar[bool] = True  # a wrong range spoils the images
-
-    def __init__(self, value_range: Any = (0, 255), **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.value_range = as_value_range(self.label, value_range)
-        self._range_seen = False
-
-    def call(self, data: Any, training: bool = True) -> Any:
-        if training and not self._range_seen and not torch.compiler.is_compiling():
-            self._check_range(images_of(data))
-        return super().call(data, training)
-
-    def _check_range(self, images: Tensor) -> None:
-        """Warn of images that cannot have this range; only the first batch is looked at."""
-        if images.is_meta or images.numel() == 0:
-            return
-        self._range_seen = True
-        if not self.needs_range or not images.is_floating_point():
-            return
-        brightest = float(images.detach().max())
-        low, high = self.value_range
-        if (high >= 255 and 0 < brightest <= 1) or (high <= 1 < 2 < brightest):
-            warnings.warn(
-                f"{self.label} has value_range=({low}, {high}), but the brightest pixel of the "
-                f"first images is {brightest:.3g}. Give value_range=(0, 1) for images from 0 to "
-                f"1, and (0, 255) for images up to 255.",
-                stacklevel=2,
-            )
-
-    def clip(self, images: Tensor) -> Tensor:
-        """Images cut to the range, in place: give a tensor that was made here."""
-        return images.clamp_(*self.value_range)
-
-    def to_bytes(self, images: Tensor) -> Tensor:
-        """Images as if they went from 0 to 255."""
-        return self._transform_value_range(images, self.value_range, (0, 255))
-
-    def from_bytes(self, images: Tensor) -> Tensor:
-        """The way back."""
-        return self._transform_value_range(images, (0, 255), self.value_range)

@@ -7,22 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnkit.layers.augmentation.base import PixelLayer, RangedLayer
+from nnkit.layers.augmentation.draws import Draws
 from nnkit.layers.augmentation.factors import as_factor
-from nnkit.ops.colors import hsv_to_rgb, rgb_to_grayscale, rgb_to_hsv
+from nnkit.layers.augmentation.pieces import each_image
+from nnkit.layers.augmentation.pixel_layers import FactorLayer, PixelLayer, RangedLayer
+from nnkit.ops.colors import GRAY, rgb_to_grayscale, turned_hue
 
 __all__ = [
     "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast",
-    "RandomGrayscale", "RandomHue", "RandomSaturation", "each_image",
+    "RandomGrayscale", "RandomHue", "RandomSaturation",
 ]  # fmt: skip
 
 
-def each_image(values: Any, images: Tensor) -> Tensor:
-    """One number for each image, or for all, with axes to multiply a batch by."""
-    return torch.as_tensor(values, device=images.device).reshape(-1, 1, 1, 1).to(images.dtype)
-
-
-class RandomContrast(RangedLayer):
+class RandomContrast(FactorLayer):
     """Move pixels away from the mean of their channel in each image.
 
     Args:
@@ -41,23 +38,21 @@ class RandomContrast(RangedLayer):
     def __init__(
         self, factor: Any, value_range: Any = (0, 255), seed: Any = None, **kwargs: Any
     ) -> None:
-        super().__init__(value_range, seed=seed, **kwargs)
-        self._set_factor(factor)
+        super().__init__(factor, value_range, seed=seed, **kwargs)
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
+    def drawn(self, data: Any, draws: Draws) -> Any:
         shape = (self.sizes_of(data)[0], 1, 1, 1)
         low, high = 1.0 - self.factor[0], 1.0 + self.factor[1]
-        return {"contrast_factor": self.draws(data, seed).uniform(shape, low, high)}
+        return {"contrast_factor": draws.uniform(shape, low, high)}
 
-    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
-        mean = planes.mean((2, 3), keepdim=True)
-        factor = each_image(transformation["contrast_factor"], planes)
-        return self.clip(torch.lerp(mean, planes, factor))
+    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
+        height, width, _ = self.axes
+        mean = images.mean(height, keepdim=True).mean(width, keepdim=True)
+        factor = each_image(transformation["contrast_factor"], images)
+        return self.clip(images.mul_(factor).add_(self.a_row(mean * (1 - factor), images)))
 
 
-class RandomBrightness(RangedLayer):
+class RandomBrightness(FactorLayer):
     """Add a number to all pixels of an image.
 
     Args:
@@ -74,28 +69,21 @@ class RandomBrightness(RangedLayer):
     def __init__(
         self, factor: Any, value_range: Any = (0, 255), seed: Any = None, **kwargs: Any
     ) -> None:
-        super().__init__(value_range, seed=seed, **kwargs)
-        self._set_factor(factor)
+        super().__init__(factor, value_range, seed=seed, **kwargs)
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
+    def drawn(self, data: Any, draws: Draws) -> Any:
         shape = (self.sizes_of(data)[0], 1, 1, 1)
         low, high = self.value_range
-        return {"rgb_delta": self.draws(data, seed).uniform(shape, *self.factor) * (high - low)}
+        return {"rgb_delta": draws.uniform(shape, *self.factor) * (high - low)}
 
-    def transform_images(
-        self, images: Tensor, transformation: Any = None, training: bool = True
-    ) -> Tensor:
-        if not training:
-            return images
+    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
         delta = transformation["rgb_delta"].reshape(-1, 1, 1, 1)
         if images.is_floating_point():
-            return self.clip(images + delta.to(images.dtype))
+            return self.clip(images.add_(delta.to(images.dtype)))
         return self.clip(images.int() + delta.int()).to(images.dtype)
 
 
-class RandomSaturation(RangedLayer):
+class RandomSaturation(FactorLayer):
     """Make colours paler or stronger.
 
     Args:
@@ -109,38 +97,26 @@ class RandomSaturation(RangedLayer):
     Raises: ArgumentError for a factor out of bounds, ShapeError unless there are 3 channels.
     """
 
+    _raw = True
     channels = (3,)
     needs_range = False
 
-    def __init__(
-        self,
-        factor: Any,
-        value_range: Any = (0, 255),
-        data_format: str | None = None,
-        seed: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(value_range, data_format=data_format, seed=seed, **kwargs)
-        self._set_factor(factor)
-
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
-        factor = self.draws(data, seed).uniform((self.sizes_of(data)[0],), *self.factor)
+    def drawn(self, data: Any, draws: Draws) -> Any:
+        factor = draws.uniform((self.sizes_of(data)[0],), *self.factor)
         return {"factor": factor / (1 - factor + 1e-7)}
 
     def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
         # A colour of another saturation is as far from the brightest channel as that says. Gray
         # pixels are no distance away, so that their quotients do not matter.
         top, bottom = planes.amax(1, keepdim=True), planes.amin(1, keepdim=True)
-        part = top.clamp(min=0) / (top - bottom).clamp(min=1e-12)  # one over the saturation
+        part = top.clamp(min=0).div_((top - bottom).clamp_(min=1e-12))  # one over the saturation
         low, high = self.value_range
         factor = each_image(transformation["factor"], planes)
-        change = torch.maximum(torch.minimum(factor, part * high), part * low)
-        return torch.lerp(top, planes, change)
+        change = torch.maximum(torch.minimum(part * high, factor), part.mul_(low))
+        return (planes - top).mul_(change).add_(top)
 
 
-class RandomHue(RangedLayer):
+class RandomHue(FactorLayer):
     """Turn colours around the colour wheel.
 
     Args:
@@ -154,32 +130,18 @@ class RandomHue(RangedLayer):
     """
 
     _FACTOR_BOUNDS = (0, 1)
+    _raw = True
     channels = (3,)
     needs_range = False
 
-    def __init__(
-        self,
-        factor: Any,
-        value_range: Any = (0, 255),
-        data_format: str | None = None,
-        seed: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(value_range, data_format=data_format, seed=seed, **kwargs)
-        self._set_factor(factor)
-
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
-        shape, draws = (self.sizes_of(data)[0],), self.draws(data, seed)
+    def drawn(self, data: Any, draws: Draws) -> Any:
+        shape = (self.sizes_of(data)[0],)
         return {"factor": draws.signs(shape) * draws.uniform(shape, *self.factor) * 0.5}
 
     def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
         unit = self._transform_value_range(planes, self.value_range, (0, 1))
-        hue, *others = rgb_to_hsv(unit, "channels_first").unbind(1)
-        hue = hue + each_image(transformation["factor"], planes)[:, 0]
-        rgb = hsv_to_rgb(torch.stack([hue, *others], 1), "channels_first").clamp_(0, 1)
-        return self._transform_value_range(rgb, (0, 1), self.value_range)
+        rgb = turned_hue(unit, each_image(transformation["factor"], planes))
+        return self._transform_value_range(rgb.clamp_(0, 1), (0, 1), self.value_range)
 
 
 class RandomGrayscale(PixelLayer):
@@ -196,6 +158,7 @@ class RandomGrayscale(PixelLayer):
 
     channels = (1, 3)
     keeps_dtype = True
+    _chosen, _raw = "images", True
 
     def __init__(
         self, factor: float = 0.5, data_format: str | None = None, seed: Any = None, **kwargs: Any
@@ -205,22 +168,22 @@ class RandomGrayscale(PixelLayer):
             factor = float("nan")  # refused below, as Keras has one chance here
         self.factor: Any = as_factor(self.label, "factor", factor, (0, 1))[1]
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
-        return self.draws(data, seed).uniform((self.sizes_of(data)[0], 1, 1, 1)) < self.factor
+    def drawn(self, data: Any, draws: Draws) -> Any:
+        return draws.uniform((self.sizes_of(data)[0], 1, 1, 1)) < self.factor
 
-    def transform_images(
-        self, images: Tensor, transformation: Any = None, training: bool = True
+    def _changed(
+        self, images: Tensor, transformation: Any, interpolation: str, dtype: torch.dtype
     ) -> Tensor:
-        if not training:
-            return images
-        if transformation is None:
-            transformation = self.get_random_transformation(images)
-        return torch.where(transformation, rgb_to_grayscale(images, self.data_format), images)
+        given = None if transformation is None else {self._chosen: transformation}
+        return super()._changed(images, given, interpolation, dtype)
+
+    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
+        if images.shape[self.axes[2]] == 1 or not images.is_floating_point():
+            return rgb_to_grayscale(images, self.data_format).expand_as(images)
+        return self.mixed(images, images.new_tensor(GRAY).reshape(3, 1).expand(3, 3))
 
 
-class RandomColorDegeneration(RangedLayer):
+class RandomColorDegeneration(FactorLayer):
     """Mix images with their gray versions.
 
     Args:
@@ -236,26 +199,19 @@ class RandomColorDegeneration(RangedLayer):
     channels = (1, 3)
     needs_range = False
 
-    def __init__(
-        self,
-        factor: Any,
-        value_range: Any = (0, 255),
-        data_format: str | None = None,
-        seed: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(value_range, data_format=data_format, seed=seed, **kwargs)
-        self._set_factor(factor)
-
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
+    def drawn(self, data: Any, draws: Draws) -> Any:
         shape = (self.sizes_of(data)[0], 1, 1, 1)
-        return {"factor": self.draws(data, seed).uniform(shape, *self.factor)}
+        return {"factor": draws.uniform(shape, *self.factor)}
 
-    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
-        gray = rgb_to_grayscale(planes, "channels_first")
-        return self.clip(torch.lerp(planes, gray, each_image(transformation["factor"], planes)))
+    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
+        if images.shape[self.axes[2]] == 1:
+            return self.clip(images)
+        factor = each_image(transformation["factor"], images).squeeze(1)
+        gray = images.new_tensor(GRAY).reshape(3, 1).expand(3, 3)
+        matrix = gray * factor + torch.eye(3, dtype=images.dtype, device=images.device) * (
+            1 - factor
+        )
+        return self.clip(self.mixed(images, matrix))
 
 
 class RandomColorJitter(RangedLayer):
@@ -312,8 +268,6 @@ class RandomColorJitter(RangedLayer):
         }
 
     def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        if transformation is None:
-            transformation = self.get_random_transformation(images)
         for name, step in self.steps.items():
-            images = step.transform_images(images, transformation[name])
+            images = step._transform_images(images, transformation[name], interpolation)
         return images

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from nnkit.errors import ArgumentError
-from nnkit.layers.augmentation.base import RangedLayer
-from nnkit.layers.augmentation.colors import each_image
+from nnkit.layers.augmentation.draws import Draws
 from nnkit.layers.augmentation.factors import as_factor
-from nnkit.ops.colors import filtered, gaussian_blur
+from nnkit.layers.augmentation.pieces import each_image
+from nnkit.layers.augmentation.pixel_layers import FactorLayer
+from nnkit.ops.colors import gaussian_blur, weighted_sums
 from nnkit.shapes import sizes
 
 __all__ = ["RandomGaussianBlur", "RandomSharpness"]
 
 
-class RandomSharpness(RangedLayer):
+class RandomSharpness(FactorLayer):
     """Move pixels away from, or towards, what a small blur makes of them.
 
     Args:
@@ -33,32 +33,20 @@ class RandomSharpness(RangedLayer):
     _FACTOR_BOUNDS = (0, 1)
     needs_range = False
 
-    def __init__(
-        self,
-        factor: Any,
-        value_range: Any = (0, 255),
-        data_format: str | None = None,
-        seed: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(value_range, data_format=data_format, seed=seed, **kwargs)
-        self._set_factor(factor)
+    def drawn(self, data: Any, draws: Draws) -> Any:
+        return {"factor": draws.uniform((self.sizes_of(data)[0],), *self.factor)}
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
-        return {"factor": self.draws(data, seed).uniform((self.sizes_of(data)[0],), *self.factor)}
-
-    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
-        window = planes.new_full((3, 3), 1 / 13)
-        window[1, 1] = 5 / 13
-        blurred = filtered(planes, window, True, "same").to(planes.dtype)
-        # planes + (1 - 2 * factor) * (blurred - planes)
-        sharpness = each_image(transformation["factor"] * 2, planes)
-        return self.clip(torch.lerp(blurred, planes, sharpness))
+    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
+        # The blur is (the sum of 3 x 3 pixels + 4 times the middle one) / 13.
+        height, width, _ = self.axes
+        factor = each_image(transformation["factor"], images) * 2
+        blur = weighted_sums(weighted_sums(images, (1, 1, 1), width), (1, 1, 1), height)
+        # factor * images + (1 - factor) * blur
+        changed = blur.mul_((1 - factor) / 13)
+        return self.clip(changed.add_(images * ((1 - factor) * (4 / 13) + factor)))
 
 
-class RandomGaussianBlur(RangedLayer):
+class RandomGaussianBlur(FactorLayer):
     """Blur some images with a Gaussian.
 
     Args:
@@ -76,6 +64,7 @@ class RandomGaussianBlur(RangedLayer):
 
     _FACTOR_BOUNDS = (0, 1)
     needs_range = False
+    _chosen, _for_all = "should_apply_blur", ("blur_factor",)
 
     def __init__(
         self,
@@ -87,24 +76,18 @@ class RandomGaussianBlur(RangedLayer):
         seed: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(value_range, data_format=data_format, seed=seed, **kwargs)
-        self._set_factor(factor)
+        super().__init__(factor, value_range, data_format, seed, **kwargs)
         self.kernel_size = sizes(self.label, "kernel_size", kernel_size, 2)
         if any(size % 2 == 0 for size in self.kernel_size):
             raise ArgumentError(f"{self.label}: kernel_size must be odd, got {kernel_size!r}.")
         self.sigma = as_factor(self.label, "sigma", sigma, (0, 1))
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
-        draws = self.draws(data, seed)
+    def drawn(self, data: Any, draws: Draws) -> Any:
         return {
             "should_apply_blur": draws.chances(self.sizes_of(data)[0], self.factor),
             "blur_factor": draws.uniform((2,), *self.sigma) + 1e-6,
         }
 
-    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
+    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
         sigma = transformation["blur_factor"].unbind()
-        blurred = gaussian_blur(planes, self.kernel_size, sigma, "channels_first")
-        chosen = transformation["should_apply_blur"][:, None, None, None]
-        return self.clip(torch.where(chosen, blurred, planes))
+        return self.clip(gaussian_blur(images, self.kernel_size, sigma, self.data_format))

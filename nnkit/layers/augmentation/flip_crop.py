@@ -10,6 +10,7 @@ from torch import Tensor
 from nnkit.layers.augmentation.affine import WarpLayer
 from nnkit.layers.augmentation.base import images_of
 from nnkit.layers.augmentation.boxes import clip_to_image_size, convert_format
+from nnkit.layers.augmentation.draws import Draws
 from nnkit.ops.resizing import resize
 from nnkit.shapes import one_of, positive
 
@@ -29,6 +30,9 @@ class RandomFlip(WarpLayer):
     Raises: ArgumentError for an unknown mode.
     """
 
+    _raw = True
+    _chosen = "flips"
+
     def __init__(
         self,
         mode: str = "horizontal_and_vertical",
@@ -36,28 +40,24 @@ class RandomFlip(WarpLayer):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__("nearest", "nearest", 0.0, seed=seed, data_format=data_format, **kwargs)
+        super().__init__("nearest", "nearest", seed, data_format=data_format, **kwargs)
         known = ("horizontal", "vertical", "horizontal_and_vertical")
         self.mode = one_of(self.label, "mode", mode, known)
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
+    def drawn(self, data: Any, draws: Draws) -> Any:
         images = images_of(data)
         shape = (images.shape[0], 1, 1, 1) if images.ndim == 4 else (1, 1, 1)
-        flips = self.draws(data, seed).uniform(shape) <= 0.5
+        flips = draws.uniform(shape) <= 0.5
         return {"flips": flips, "input_shape": tuple(images.shape)}
 
     def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        if transformation is None:
-            return images
         height, width, _ = self.axes
         sides = [
             axis
             for axis, name in ((width, "horizontal"), (height, "vertical"))
             if name in self.mode
         ]
-        return torch.where(transformation["flips"], images.flip(sides), images)
+        return images.flip(sides)
 
     def move_boxes(self, boxes: Tensor, transformation: Any, height: int, width: int) -> Tensor:
         x1, y1, x2, y2 = boxes.unbind(-1)
@@ -101,9 +101,7 @@ class RandomCrop(WarpLayer):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            "nearest", "bilinear", 0.0, seed=seed, data_format=data_format, name=name, **kwargs
-        )
+        super().__init__("nearest", seed=seed, data_format=data_format, name=name, **kwargs)
         self.height = positive(self.label, "height", height)
         self.width = positive(self.label, "width", width)
 
@@ -139,13 +137,14 @@ class RandomCrop(WarpLayer):
         part = self.as_given(self.channels_first(images)[..., rows, columns])
         if self.sizes_of(part)[1:] == size:
             return part
+        part = part if kind == "nearest" else self.as_floats(part)
         resized: Tensor = resize(part, size, kind, data_format=self.data_format)
         return resized
 
     def transform_images(
         self, images: Tensor, transformation: Any = None, training: bool = True
     ) -> Tensor:
-        return self._part(self.as_floats(images), transformation, training, "bilinear")
+        return self.as_floats(self._part(images, transformation, training, "bilinear"))
 
     def transform_segmentation_masks(
         self, segmentation_masks: Any, transformation: Any = None, training: bool = True

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnkit.layers.augmentation.base import RangedLayer
+from nnkit.layers.augmentation.pieces import cut, in_pieces
+from nnkit.layers.augmentation.pixel_layers import RangedLayer
 from nnkit.shapes import number, positive, sizes
 
 __all__ = ["ContrastLimitedAdaptiveHistogramEqualization", "Equalization"]
@@ -15,8 +16,12 @@ __all__ = ["ContrastLimitedAdaptiveHistogramEqualization", "Equalization"]
 
 def _counts(levels: Tensor, bins: int) -> Tensor:
     """How often each level occurs along the last axis: (..., n) -> (..., bins)."""
+    if levels.device.type == "cpu" and not torch.compiler.is_compiling():
+        rows = levels.reshape(-1, levels.shape[-1])
+        counted = [torch.bincount(row, minlength=bins) for row in rows]
+        return torch.stack(counted).reshape(*levels.shape[:-1], bins).float()
     counts = torch.zeros((*levels.shape[:-1], bins), device=levels.device)
-    return counts.scatter_add_(-1, levels, torch.ones_like(levels, dtype=counts.dtype))
+    return counts.scatter_add_(-1, levels.long(), torch.ones_like(levels, dtype=counts.dtype))
 
 
 class Equalization(RangedLayer):
@@ -44,21 +49,49 @@ class Equalization(RangedLayer):
     def transform_images(
         self, images: Tensor, transformation: Any = None, training: bool = True
     ) -> Tensor:
-        images = self.as_floats(images)
-        return self._transform_images(images, {}, "") if training else images
+        dtype = self.output_type(images)
+        if not training:
+            return images.to(dtype)
+        table, flat = self._table(images)
+        look = images.device.type != "cpu" or bool(flat.any())
 
-    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
-        channels = self.to_bytes(planes).movedim(1, 0)
-        levels = channels.flatten(1)
+        def change(some: Tensor, rows: Any) -> Tensor:
+            channels = self._channels(some)
+            places = self._places(channels)
+            even = torch.empty(places.shape, dtype=dtype, device=places.device)
+            for channel, new in enumerate(table):
+                torch.index_select(new, 0, places[channel], out=even[channel])
+            if look:  # a channel of one level keeps it
+                even = torch.where(flat, self.as_floats(channels), even)
+            shape = self.channels_first(some).movedim(1, 0).shape
+            return self.as_given(even.reshape(shape).movedim(0, 1))
+
+        return in_pieces(change, images, {}, dtype, raw=True)
+
+    def _channels(self, images: Tensor) -> Tensor:
+        """(channels, pixels)"""
+        return self.channels_first(images).movedim(1, 0).flatten(1)
+
+    def _places(self, channels: Tensor) -> Tensor:
+        """The bin of each pixel."""
         last = self.bins - 1
-        places = (levels * last / 255).clamp(0, last).long()
-        counts = _counts(places, self.bins)
+        if channels.dtype is torch.uint8 and last == 255 and self.value_range == (0, 255):
+            return channels.int()
+        levels = self.to_bytes(channels.to(self.output_type(channels)))
+        return (levels * last).div_(255).clamp_(0, last).int()
+
+    def _table(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What each bin becomes in each channel, (channels, bins), and which have one level."""
+        counts = torch.stack(
+            [_counts(self._places(self._channels(some)), self.bins) for some in cut(images)]
+        ).sum(0)
         sums = counts.cumsum(1)
         first = torch.where(sums > 0, sums, torch.inf).amin(1, keepdim=True)
         span = sums[:, -1:] - first
         table = ((sums - first) * 255 / torch.where(span == 0, 1.0, span)).round().clamp(0, 255)
-        even = torch.where((counts > 0).sum(1, keepdim=True) <= 1, levels, table.gather(1, places))
-        return self.from_bytes(even.reshape(channels.shape).movedim(0, 1))
+        return self.from_bytes(table).to(self.output_type(images)), (counts > 0).sum(
+            1, keepdim=True
+        ) <= 1
 
 
 class ContrastLimitedAdaptiveHistogramEqualization(RangedLayer):

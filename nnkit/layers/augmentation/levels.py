@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from nnkit.errors import ArgumentError
-from nnkit.layers.augmentation.base import RangedLayer
-from nnkit.layers.augmentation.colors import each_image
+from nnkit.layers.augmentation.draws import Draws
 from nnkit.layers.augmentation.factors import as_factor
+from nnkit.layers.augmentation.pieces import each_image
+from nnkit.layers.augmentation.pixel_layers import FactorLayer, RangedLayer
 
 __all__ = ["AutoContrast", "RandomInvert", "RandomPosterization", "Solarization"]
 
 
-class RandomPosterization(RangedLayer):
+class RandomPosterization(FactorLayer):
     """Keep only the first bits of each pixel.
 
     Args:
@@ -30,35 +31,31 @@ class RandomPosterization(RangedLayer):
     """
 
     _FACTOR_BOUNDS = (1, 8)
+    _raw = True
 
-    def __init__(
-        self,
-        factor: Any,
-        value_range: Any = (0, 255),
-        data_format: str | None = None,
-        seed: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(value_range, data_format=data_format, seed=seed, **kwargs)
-        self._set_factor(factor)
+    def _set_factor(self, factor: Any) -> None:
+        super()._set_factor(factor)
         if any(each % 1 for each in self.factor):
             raise ArgumentError(f"{self.label}: factor is a number of bits, got {factor!r}.")
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
+    def drawn(self, data: Any, draws: Draws) -> Any:
         low, high = (int(each) for each in self.factor)
-        shape, draws = (self.sizes_of(data)[0],), self.draws(data, seed)
+        shape = (self.sizes_of(data)[0],)
         bits = draws.integers(shape, low, max(high, low + 1))
         return {"shift_factor": (8 - bits).to(torch.uint8)}
 
     def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
         shift = transformation["shift_factor"].reshape(-1, 1, 1, 1)
-        bits = torch.bitwise_left_shift(torch.full_like(shift, 255), shift)
-        return self.from_bytes((self.to_bytes(images).to(torch.uint8) & bits).to(images.dtype))
+        if images.dtype is torch.uint8 and self.value_range == (0, 255):
+            return images & torch.bitwise_left_shift(torch.full_like(shift, 255), shift)
+        images, (low, high) = self.as_floats(images), self.value_range
+        step = each_image(torch.exp2(shift.float()), images)  # of a level, in 255ths of the range
+        levels = (images - low if low else images) * (255 / (high - low) / step)
+        levels.floor_().mul_(step * ((high - low) / 255))
+        return levels.add_(low) if low else levels
 
 
-class RandomInvert(RangedLayer):
+class RandomInvert(FactorLayer):
     """Turn some images into their negatives: the brightest value minus the pixel.
 
     Args:
@@ -72,6 +69,7 @@ class RandomInvert(RangedLayer):
     """
 
     _FACTOR_BOUNDS = (0, 1)
+    _chosen = "apply_inversion"
 
     def __init__(
         self,
@@ -81,18 +79,14 @@ class RandomInvert(RangedLayer):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(value_range, seed=seed, data_format=data_format, **kwargs)
-        self._set_factor(factor)
+        super().__init__(factor, value_range, data_format, seed, **kwargs)
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
-        chosen = self.draws(data, seed).chances(self.sizes_of(data)[0], self.factor)
+    def drawn(self, data: Any, draws: Draws) -> Any:
+        chosen = draws.chances(self.sizes_of(data)[0], self.factor)
         return {"apply_inversion": chosen}
 
     def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        chosen = transformation["apply_inversion"][:, None, None, None]
-        return torch.where(chosen, self.value_range[1] - images, images)
+        return images.neg_().add_(self.value_range[1])
 
 
 class Solarization(RangedLayer):
@@ -122,21 +116,19 @@ class Solarization(RangedLayer):
         self.addition_factor = as_factor(self.label, "addition_factor", addition_factor, bounds)
         self.threshold_factor = as_factor(self.label, "threshold_factor", threshold_factor, bounds)
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
-        shape, draws = (self.sizes_of(data)[0], 1, 1, 1), self.draws(data, seed)
+    def drawn(self, data: Any, draws: Draws) -> Any:
+        shape = (self.sizes_of(data)[0], 1, 1, 1)
         ranges = ("additions", self.addition_factor), ("thresholds", self.threshold_factor)
         return {name: draws.uniform(shape, low, high * 255) for name, (low, high) in ranges}
 
     def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        if transformation is None:
-            return images
         levels = self.to_bytes(images)
-        levels = (levels + each_image(transformation["additions"], levels)).clamp_(0, 255)
-        dark = levels < each_image(transformation["thresholds"], levels)
-        # Not where(): a CPU guesses wrong at every other pixel.
-        return self.from_bytes(torch.lerp(255 - levels, levels, dark.to(levels.dtype)))
+        levels.add_(each_image(transformation["additions"], levels)).clamp_(0, 255)
+        thresholds = each_image(transformation["thresholds"], levels)
+        # 1 below the threshold and -1 from it on. Not where(): a CPU guesses wrong at every other
+        # pixel.
+        sign = levels.detach().clone().lt_(thresholds).mul_(2).sub_(1)
+        return self.from_bytes(levels.sub_(127.5).mul_(sign).add_(127.5))
 
 
 class AutoContrast(RangedLayer):
@@ -149,21 +141,29 @@ class AutoContrast(RangedLayer):
     Raises: ArgumentError for a value_range that is not two numbers.
     """
 
+    _raw = True
+
     def __init__(self, value_range: Any = (0, 255), **kwargs: Any) -> None:
         super().__init__(value_range, **kwargs)
 
     def transform_images(
         self, images: Tensor, transformation: Any = None, training: bool = True
     ) -> Tensor:
-        return self._transform_images(self.as_floats(images), {}, "")
+        return self._changed(images, {}, "", self.output_type(images))
 
-    def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
-        low, high = planes.amin((2, 3), keepdim=True), planes.amax((2, 3), keepdim=True)
+    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
+        height, width, _ = self.axes
+        low = self.as_floats(images.amin(height, keepdim=True).amin(width, keepdim=True))
+        high = self.as_floats(images.amax(height, keepdim=True).amax(width, keepdim=True))
         darkest, brightest = self.value_range
         flat = high == low  # one colour: nothing to stretch
         span = torch.where(flat, 1.0, high - low)
         scale = torch.where(flat, 1.0, (brightest - darkest) / span)
         # First the difference, then the product: the darkest level is exact.
         offset = torch.where(flat, 0.0, low)
-        stretched = (planes - offset).mul_(scale)
-        return self.clip(stretched.add_(torch.where(flat, 0.0, darkest)) if darkest else stretched)
+        stretched = (self.as_floats(images) - self.a_row(offset, images)).mul_(
+            self.a_row(scale, images)
+        )
+        if darkest:
+            stretched = stretched.add_(self.a_row(torch.where(flat, 0.0, darkest), images))
+        return self.clip(stretched)

@@ -9,15 +9,11 @@ import torch
 from torch import Tensor
 
 from nnkit.errors import ArgumentError
-from nnkit.layers.augmentation.base import (
-    BaseImagePreprocessingLayer,
-    PixelLayer,
-    RangedLayer,
-    images_of,
-)
-from nnkit.layers.augmentation.colors import each_image
+from nnkit.layers.augmentation.base import BaseImagePreprocessingLayer, images_of
 from nnkit.layers.augmentation.draws import Draws
 from nnkit.layers.augmentation.factors import as_factor
+from nnkit.layers.augmentation.pieces import blended, covered, in_pieces
+from nnkit.layers.augmentation.pixel_layers import PixelLayer, RangedLayer
 
 __all__ = ["CutMix", "MixUp", "RandomErasing"]
 
@@ -54,17 +50,22 @@ class MixUp(BaseImagePreprocessingLayer):
             raise ArgumentError(f"{self.label}: alpha must be a number above 0, got {alpha!r}.")
         self.alpha: float = float(alpha)
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
-        batch, draws = self.sizes_of(data)[0], self.draws(data, seed)
+    def drawn(self, data: Any, draws: Draws) -> Any:
+        batch = self.sizes_of(data)[0]
         order = draws.order(batch)
         weight = draws.dirichlet(self.alpha, (batch, 2))[:, 0]
         return {"mix_weight": weight, "permutation_order": order}
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        others = images[transformation["permutation_order"]]
-        return torch.lerp(others, images, each_image(transformation["mix_weight"], images))
+    def _changed(
+        self, images: Tensor, transformation: Any, interpolation: str, dtype: torch.dtype
+    ) -> Tensor:
+        def change(some: Tensor, rows: Any) -> Tensor:
+            others = images[rows["permutation_order"]]
+            return blended(others.to(dtype), some, rows["mix_weight"])
+
+        if transformation is None:
+            return images.to(dtype)
+        return in_pieces(change, images, transformation, dtype)
 
     def transform_labels(
         self, labels: Any, transformation: Any = None, training: bool = True
@@ -102,7 +103,7 @@ class _Rectangles(PixelLayer):
         down = torch.arange(height, device=x[0].device).reshape(1, -1, 1)
         across = torch.arange(width, device=x[0].device).reshape(1, 1, -1)
         (left, right), (top, bottom) = ([each[:, None, None] for each in pair] for pair in (x, y))
-        inside = (across >= left) & (across < right) & (down >= top) & (down < bottom)
+        inside = ((across >= left) & (across < right)) & ((down >= top) & (down < bottom))
         return inside.unsqueeze(self.axes[2])
 
 
@@ -145,10 +146,8 @@ class RandomErasing(_Rectangles, RangedLayer):
             )
         self.fill_value = fill_value
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
-        (batch, height, width), draws = self.sizes_of(data), self.draws(data, seed)
+    def drawn(self, data: Any, draws: Draws) -> Any:
+        batch, height, width = self.sizes_of(data)
         parts = draws.uniform((batch, 2), *self.scale).sqrt()
         x = self._sides(draws, width, parts[:, 0])
         y = self._sides(draws, height, parts[:, 1])
@@ -162,13 +161,17 @@ class RandomErasing(_Rectangles, RangedLayer):
         if self.fill_value is None:
             return self.clip(draws.normal(images_of(data).shape) * self.value_range[1])
         value = torch.tensor(self.fill_value, dtype=torch.float32, device=draws.device)
-        return self.clip(value[:, None, None] if value.ndim and self._first else value)
+        channels = (1, -1, 1, 1) if self._first else (1, 1, 1, -1)
+        return self.clip(value.reshape(channels) if value.ndim else value)
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        chosen = transformation["apply_erasing"][:, None, None, None]
-        covered = transformation["batch_masks"] & chosen
+    def _changed(
+        self, images: Tensor, transformation: Any, interpolation: str, dtype: torch.dtype
+    ) -> Tensor:
+        if transformation is None:
+            return images.to(dtype)
         filling = torch.as_tensor(transformation["fill_value"], device=images.device)
-        return torch.where(covered, filling.to(images.dtype), images)
+        chosen = torch.as_tensor(transformation["apply_erasing"], device=images.device)
+        return covered(images, transformation["batch_masks"], filling, chosen, dtype)
 
 
 class CutMix(_Rectangles):
@@ -194,7 +197,7 @@ class CutMix(_Rectangles):
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         if not training or images_of(data).ndim == 3:
             return None
-        (batch, height, width), draws = self.sizes_of(data), self.draws(data, seed)
+        draws, (batch, height, width) = self.draws(data, seed), self.sizes_of(data)
         alpha = float(self.draws(data, seed, "cpu").uniform((), *self.factor)) + 1e-6
         part = (1 - draws.dirichlet(alpha, (batch, 2))[:, 0]).sqrt()
         x, y = self._sides(draws, width, part), self._sides(draws, height, part)
@@ -204,11 +207,13 @@ class CutMix(_Rectangles):
             "permutation_order": draws.order(batch),
         }
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
+    def _changed(
+        self, images: Tensor, transformation: Any, interpolation: str, dtype: torch.dtype
+    ) -> Tensor:
         if transformation is None:
-            return images
+            return images.to(dtype)
         others = images[transformation["permutation_order"]]
-        return torch.where(transformation["batch_masks"], others, images)
+        return covered(images, transformation["batch_masks"], others, None, dtype)
 
     def transform_labels(
         self, labels: Any, transformation: Any = None, training: bool = True
@@ -224,4 +229,5 @@ class CutMix(_Rectangles):
     def transform_segmentation_masks(
         self, segmentation_masks: Any, transformation: Any = None, training: bool = True
     ) -> Any:
-        return self._transform_images(segmentation_masks, transformation if training else None, "")
+        given = transformation if training else None
+        return self._changed(segmentation_masks, given, "", segmentation_masks.dtype)

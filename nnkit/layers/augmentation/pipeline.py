@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layer_config import readable
-from nnkit.layers.augmentation.base import PixelLayer
+from nnkit.layers.augmentation.pixel_layers import PixelLayer
 from nnkit.layers.images import ImageLayer
 from nnkit.shapes import number, positive
 from nnkit.wrapper import adapts, as_layer, held_module

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nnkit.errors import ArgumentError
 from nnkit.layers.augmentation.affine import RandomRotation, RandomShear, RandomTranslation
-from nnkit.layers.augmentation.base import BaseImagePreprocessingLayer, RangedLayer
+from nnkit.layers.augmentation.base import BaseImagePreprocessingLayer
 from nnkit.layers.augmentation.colors import (
     RandomBrightness,
     RandomColorDegeneration,
@@ -18,6 +18,7 @@ from nnkit.layers.augmentation.colors import (
 from nnkit.layers.augmentation.filters import RandomSharpness
 from nnkit.layers.augmentation.histograms import Equalization
 from nnkit.layers.augmentation.levels import AutoContrast, RandomPosterization, Solarization
+from nnkit.layers.augmentation.pixel_layers import RangedLayer
 from nnkit.shapes import positive
 
 __all__ = ["AugMix", "RandAugment"]
@@ -64,6 +65,14 @@ class _Policy(RangedLayer):
         self.solarization = Solarization(factor, factor, **seeded)
         self.auto_contrast = AutoContrast(**levels)
         self.equalization = Equalization(**levels)
+
+    def _changed(
+        self, images: Tensor, transformation: Any, interpolation: str, dtype: torch.dtype
+    ) -> Tensor:
+        floats = images.to(dtype)
+        if transformation is None:
+            return floats
+        return self._transform_images(floats, transformation, interpolation)
 
     def chosen(self, name: str) -> BaseImagePreprocessingLayer:
         """The layer of this name."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from nnkit.layers.augmentation.affine import WarpLayer
 from nnkit.layers.augmentation.base import images_of
 from nnkit.layers.augmentation.boxes import moved_boxes
+from nnkit.layers.augmentation.draws import Draws
 from nnkit.layers.augmentation.factors import as_factor, as_value_range
 from nnkit.ops.geometry import homography, perspective_transform
 from nnkit.ops.warping import pulled
@@ -33,6 +34,7 @@ class RandomPerspective(WarpLayer):
     """
 
     _FACTOR_BOUNDS = (0, 1)
+    _chosen = "apply_perspective"
 
     def __init__(
         self,
@@ -44,17 +46,12 @@ class RandomPerspective(WarpLayer):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            "constant", interpolation, fill_value, seed=seed, data_format=data_format, **kwargs
-        )
+        super().__init__("constant", interpolation, seed, fill_value, data_format, **kwargs)
         self._set_factor(factor)
         self.scale = as_factor(self.label, "scale", scale, (0, 1))[1]
 
-    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        if not training:
-            return None
+    def drawn(self, data: Any, draws: Draws) -> Any:
         batch, height, width = self.sizes_of(data)
-        draws = self.draws(data, seed)
         chosen = draws.chances(batch, self.factor)
         right, down = width - 1.0, height - 1.0
         corners = [[0.0, 0.0], [right, 0.0], [0.0, down], [right, down]]
@@ -68,9 +65,7 @@ class RandomPerspective(WarpLayer):
         }
 
     def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        if transformation is None:
-            return images
-        warped = perspective_transform(
+        warped: Tensor = perspective_transform(
             images,
             transformation["start_points"],
             transformation["end_points"],
@@ -78,7 +73,7 @@ class RandomPerspective(WarpLayer):
             self.fill_value,
             self.data_format,
         )
-        return torch.where(transformation["apply_perspective"][:, None, None, None], warped, images)
+        return warped
 
     def move_boxes(self, boxes: Tensor, transformation: Any, height: int, width: int) -> Tensor:
         transform = homography(transformation["start_points"], transformation["end_points"])
@@ -107,6 +102,7 @@ class RandomElasticTransform(WarpLayer):
     """
 
     _FACTOR_BOUNDS = (0, 1)
+    _chosen = "apply_transform"
     fill_modes = ("reflect", "wrap", "constant", "nearest", "mirror")
 
     def __init__(
@@ -121,9 +117,7 @@ class RandomElasticTransform(WarpLayer):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            fill_mode, interpolation, fill_value, seed=seed, data_format=data_format, **kwargs
-        )
+        super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **kwargs)
         self._set_factor(factor)
         self.scale = as_factor(self.label, "scale", scale, (0, 1))
         self.value_range = as_value_range(self.label, value_range)
@@ -138,23 +132,20 @@ class RandomElasticTransform(WarpLayer):
         return {
             "apply_transform": draws.chances(batch, self.factor),
             "distortion_factor": factor,
-            "noise": draws.normal((2, batch, height, width)),
+            "noise": draws.normal((batch, 2, height, width)),
         }
 
     def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        if transformation is None:
-            return images
-        _, height, width = self.sizes_of(images)
+        batch, height, width = self.sizes_of(images)
         factor = float(transformation["distortion_factor"])
         reach, sigma = max(height, width) * 0.1 * factor, min(height, width) * 0.05 * factor
         noise = transformation.get("noise")
         if noise is None:  # parameters written by hand, or Keras's
-            noise = self.draws(images).normal((2, *self.sizes_of(images)))
+            noise = self.draws(images).normal((batch, 2, height, width))
         fill = self.fill_mode, self.fill_value
-        changed = pulled(images, noise, reach, sigma, interpolation, fill, self.data_format)
-        chosen = transformation["apply_transform"][:, None, None, None]
-        changed = torch.where(chosen, changed, images)
-        return changed.clamp(*self.value_range) if images.is_floating_point() else changed
+        moves = noise.movedim(1, 0)
+        changed = pulled(images, moves, reach, sigma, interpolation, fill, self.data_format)
+        return changed.clamp_(*self.value_range) if images.is_floating_point() else changed
 
     def transform_bounding_boxes(
         self, bounding_boxes: Any, transformation: Any = None, training: bool = True
