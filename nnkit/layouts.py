@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -41,10 +42,9 @@ class Layout:
             return value
         return value.permute([self.axes.index(axis) for axis in range(len(self.axes))])
 
-    def last_axes(self, rank: int) -> tuple[int, int]:
-        """Keras's last two axes, such as a kernel's inputs and outputs, in torch's order."""
-        first, second = self.axes[-2:] if self.axes else (rank - 2, rank - 1)
-        return min(first, second), max(first, second)
+    def fill(self, value: torch.Tensor, read: Callable[[torch.Tensor], Any]) -> None:
+        """Fill torch's tensor by a function that fills one in Keras's order."""
+        read(self.to_keras(value))
 
     def _format(self, rank: int) -> torch.memory_format:
         if not self.channels_last or rank not in (4, 5):

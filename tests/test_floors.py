@@ -92,12 +92,11 @@ SIDEWAYS = {
 # What may be loaded by name when it is first used, since it brings in a slow package.
 LATE = {
     ("nnkit.wrappers", "nnkit.wrappers.estimators"),
-    ("nnkit.saving.weights", "nnkit.saving.h5"),
-    ("nnkit.saving.weights", "nnkit.saving.legacy_h5"),
-    ("nnkit.saving.archive", "nnkit.saving.h5"),
-    ("nnkit.saving.archive", "nnkit.saving.whole"),
-    ("nnkit.saving.archive", "nnkit.saving.whole_h5"),
-    ("nnkit.saving.weights", "nnkit.saving.whole"),
+    ("nnkit.saving.weights", "nnkit.saving.keras_weights"),
+    ("nnkit.saving.weights", "nnkit.saving.legacy_weights"),
+    ("nnkit.saving.whole_models", "nnkit.saving.archive"),
+    ("nnkit.saving.whole_models", "nnkit.saving.legacy_model"),
+    ("nnkit.saving.weights", "nnkit.saving.model_parts"),
 }
 
 SLOW = ("torchvision", "h5py", "matplotlib", "sympy", "pandas", "torch._dynamo")
@@ -244,7 +243,7 @@ def test_there_is_no_cycle() -> None:
         ("nnkit.models.model", "class A:\n    def f(self): import nnkit.tree", "inside a function"),
         ("nnkit.layer", "if TYPE_CHECKING:\n    from nnkit.models import Model", "upward"),
         ("nnkit.models.model", "importlib.import_module('nnkit.utils')", "hides the arrow"),
-        ("nnkit.saving.weights", "importlib.import_module('nnkit.saving.h5')", None),
+        ("nnkit.saving.weights", "importlib.import_module('nnkit.saving.keras_weights')", None),
         ("nnkit", "from nnkit import datasets", None),
     ],
 )

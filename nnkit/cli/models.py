@@ -11,7 +11,7 @@ from typing import Any
 
 from nnkit.errors import ArgumentError
 from nnkit.models import load_model, model_from_json
-from nnkit.saving.legacy_h5 import is_model
+from nnkit.saving.legacy_weights import is_model
 
 __all__ = ["add_imports", "is_weights", "open_model"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -44,6 +44,12 @@ class _SwappedGates(Layout):
     def as_torch(self, value: torch.Tensor) -> torch.Tensor:
         """A copy in torch's order."""
         return super().as_torch(_swap(value))
+
+    def fill(self, value: torch.Tensor, read: Callable[[torch.Tensor], Any]) -> None:
+        """As of any layout, by way of a copy."""
+        copy = self.to_keras(value)
+        read(copy)
+        value.copy_(self.as_torch(copy))
 
 
 def _swap(value: torch.Tensor) -> torch.Tensor:

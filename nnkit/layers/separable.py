@@ -40,10 +40,6 @@ class _DepthwiseLayout(Layout):
         *window, channels, multiplier = shape
         return torch.empty((channels * multiplier, 1, *window), dtype=dtype)
 
-    def last_axes(self, rank: int) -> tuple[int, int]:
-        """Torch has Keras's last two in one axis."""
-        return 0, 1
-
     def as_torch(self, value: torch.Tensor) -> torch.Tensor:
         """A tensor in torch's order."""
         apart = value.movedim((-2, -1), (0, 1))

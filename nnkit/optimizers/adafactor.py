@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 import torch
 from torch import Tensor
 
+from nnkit.layouts import Layout
 from nnkit.optimizers.base import REGISTRY, Optimizer
 from nnkit.optimizers.plan import Plan
 from nnkit.optimizers.settings import Common
@@ -53,13 +54,11 @@ class Adafactor(Optimizer):
         self.relative_step = relative_step
 
     def new_state(self, param: Tensor) -> dict[str, Tensor]:
-        if param.ndim < 2:
+        shape = _layout(param).to_keras(param).shape
+        if len(shape) < 2:
             return {"velocity": torch.zeros_like(param, requires_grad=False)}
-        row, column = _factored(param)
-        return {
-            "row": torch.zeros_like(param.select(column, 0), requires_grad=False),
-            "column": torch.zeros_like(param.select(row, 0), requires_grad=False),
-        }
+        row, column = shape[:-1], shape[:-2] + shape[-1:]
+        return {"row": param.detach().new_zeros(row), "column": param.detach().new_zeros(column)}
 
     def update(self, plan: Plan, grads: list[Tensor], learning_rate: float) -> None:
         step = self.iterations + 1
@@ -71,14 +70,33 @@ class Adafactor(Optimizer):
             if "velocity" in state:
                 velocity = state["velocity"].lerp_(squares, new)
             else:
-                down, across = _factored(param)
-                row = state["row"].lerp_(squares.mean(across), new)
-                column = state["column"].lerp_(squares.mean(down), new)
-                share = row / row.mean(down, keepdim=True)
-                velocity = share.unsqueeze(across) * column.unsqueeze(down)
+                layout = _layout(param)
+                squares = layout.to_keras(squares)
+                row = state["row"].lerp_(squares.mean(-1), new)
+                column = state["column"].lerp_(squares.mean(-2), new)
+                share = row / row.mean(-1, keepdim=True)
+                velocity = layout.as_torch(share.unsqueeze(-1) * column.unsqueeze(-2))
             change = grad / velocity.sqrt()
             size = _rms(param).clamp_min(self.epsilon_2) * -rate
             param.addcmul_(change, size / (_rms(change) / self.clip_threshold).clamp_min(1))
+
+    @property
+    def variables(self) -> list[Tensor]:
+        """As of any optimizer, with what only Keras keeps: row, column and velocity in any case.
+
+        It has numbers for those of a vector, and makes the velocity of a matrix anew in each step.
+        """
+        owners = {id(tensor): p for p, state in self.state.items() for tensor in state.values()}
+        found = []
+        for tensor in super().variables:
+            param = owners.get(id(tensor))
+            state = {} if param is None else self.state[param]
+            if tensor is state.get("velocity"):
+                found += [tensor.new_zeros(()), tensor.new_zeros(())]
+            found.append(tensor)
+            if param is not None and tensor is state.get("column"):
+                found.append(tensor.new_zeros(()).expand(_layout(param).to_keras(param).shape))
+        return found
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -91,13 +109,14 @@ class Adafactor(Optimizer):
         }
 
 
-def _factored(param: Tensor) -> tuple[int, int]:
-    """The axes of the rows and of the columns: Keras's last two, whichever they are here.
+def _layout(param: Tensor) -> Layout:
+    """In which the last two axes are those of the rows and columns.
 
     `fit` marks the weights of layers. Of any other tensor the first two are the channels.
     """
-    axes: tuple[int, int] = getattr(param, "last_axes", (0, 1))
-    return axes
+    first = tuple(range(min(param.ndim, 2)))
+    layout: Layout = getattr(param, "keras_layout", Layout(*range(2, param.ndim), *first))
+    return layout
 
 
 def _rms(values: Tensor) -> Tensor:

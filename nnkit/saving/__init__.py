@@ -10,10 +10,10 @@ from nnkit.custom_objects import (
     get_registered_object,
     register_keras_serializable,
 )
-from nnkit.saving.archive import load_model, save_model
 from nnkit.saving.export import export
 from nnkit.saving.torch_weights import load_torch
 from nnkit.saving.weights import load_weights, save_weights
+from nnkit.saving.whole_models import load_model, save_model
 from nnkit.serialization import deserialize_keras_object, serialize_keras_object
 
 __all__ = [

@@ -1,12 +1,14 @@
-"""Reading and writing arrays in HDF5 files, without trust in what is in them."""
+"""Reading HDF5 files without trust in what is in them."""
 
 from __future__ import annotations
 
+import io
 import math
-import mmap
-import struct
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,183 +17,185 @@ import numpy as np
 import torch
 
 from nnkit.errors import FileError
-from nnkit.saving.checksum import checksum
+from nnkit.saving.checksum import unsealed_size
+from nnkit.saving.file_part import Part
+from nnkit.saving.hdf5_texts import check_texts
+from nnkit.saving.hdf5_writer import as_rows, rows_at_once
+from nnkit.saving.places import Stored
 
-__all__ = [
-    "damaged", "datasets", "group_at", "read_attribute", "read_dataset", "read_text", "size_of",
-    "write_dataset",
-]  # fmt: skip
+_MANY, _THREADS = 8, 2  # arrays of so many pieces are read by so many threads
 
-_CHECKSUM, _PIECE = "checksum", 2**24
+__all__ = ["Array", "Reader", "group_at", "reading", "telling"]
+
+
+class Reader:
+    """An open file: its `root`, and its `arrays` by their paths, those behind links left out."""
+
+    def __init__(self, path: Path, root: Any, part: Part) -> None:
+        self.path, self.root, self._part = path, root, part
+        self.arrays: dict[str, Array] = {}
+        self._checked: set[str] = set()  # names of attributes
+        root.visititems(
+            self._visit
+        )  # follows no links, so that what they lead to counts as missing
+
+    def _visit(self, name: str | bytes, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            key = name if isinstance(name, str) else name.decode(errors="backslashreplace")
+            self.arrays[key] = Array(self.path, item, self._part)
+
+    def attribute(self, owner: Any, name: str, limit: int = 2**16) -> Any:
+        """The value of an attribute of the root or a group; None if there is no such attribute.
+
+        Raises: FileError when it claims more than `limit` bytes, or reading would not end.
+        """
+        if name not in owner.attrs:
+            return None
+        about = owner.attrs.get_id(name)
+        if math.prod(about.shape or ()) * about.dtype.itemsize > limit:
+            raise FileError(f"its attribute {name!r} claims to be longer than there can be.")
+        if about.dtype.hasobject and name not in self._checked:
+            check_texts(self._part, name)
+            self._checked.add(name)
+        return owner.attrs[name]
+
+    def text(self, owner: Any, name: str, limit: int = 2**16) -> str | None:
+        """As `attribute`, for a text."""
+        value = self.attribute(owner, name, limit)
+        if value is not None and not isinstance(value, (str, bytes)):
+            raise FileError(f"its attribute {name!r} is no text.")
+        return value.decode() if isinstance(value, bytes) else value
+
+
+def group_at(root: Any, path: str) -> Any:
+    """The group at a path of a file; None if there is none, or only a link leads there."""
+    group = root
+    for part in path.split("/"):
+        links, key = group.id.links, part.encode()
+        if not links.exists(key) or links.get_info(key).type != h5py.h5l.TYPE_HARD:
+            return None
+        group = group[part]
+        if not isinstance(group, h5py.Group):
+            return None
+    return group
 
 
 @contextmanager
-def datasets(path: Path, source: Any = None) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Open a file: it, and its arrays by their paths, those behind links left out.
+def reading(path: Path, part: Part | None = None) -> Iterator[Reader]:
+    """Open a file.
 
     Args:
         path: of the file, for messages too.
-        source: what to read instead of the file: an open binary file.
+        part: what to read instead of the file.
 
     Raises: FileError when the file is damaged, is something else, or keeps arrays in other files.
     """
-    try:
-        file = h5py.File(path if source is None else source, "r")
-    except Exception as exc:  # bytes that are no such file can make h5py raise nearly anything
-        raise FileError(
-            f"{str(path)!r} is no HDF5 file, or is damaged ({exc}). Save the weights anew."
-        ) from exc
-    found: dict[str, Any] = {}
-    outside: list[str] = []
-
-    def visit(name: str | bytes, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            key = name if isinstance(name, str) else name.decode(errors="backslashreplace")
-            _ = item.dtype, item.shape  # which a damaged header makes h5py raise at
-            found[key] = item
-            if item.external or item.is_virtual:
-                outside.append(key)
-
-    with file:
+    with ExitStack() as stack:
+        if part is None:
+            file = stack.enter_context(open(path, "rb"))
+            with telling(path):
+                part = Part(file, 0, unsealed_size(file, os.fstat(file.fileno()).st_size))
         try:
-            file.visititems(visit)  # follows no links, so that what they lead to counts as missing
-        except Exception as exc:  # as above
-            raise damaged(path, exc) from exc
+            root = stack.enter_context(h5py.File(io.BufferedReader(part, 2**16), "r"))
+        except Exception as exc:  # bytes that are no such file can make h5py raise nearly anything
+            raise FileError(
+                f"{str(path)!r} is no HDF5 file, or is damaged ({exc}). Save the weights anew."
+            ) from exc
+        with telling(path):
+            reader = Reader(path, root, part)
+        outside = [key for key, array in reader.arrays.items() if array.outside]
         if outside:
             raise FileError(
                 f"{str(path)!r} keeps {outside[0]!r} in another file, which is refused."
             )
-        yield file, found
+        yield reader
 
 
-def group_at(file: Any, path: str) -> Any:
-    """The group at a path of a file; None if there is none, or only a link leads there."""
-    for part in path.split("/"):
-        links, key = file.id.links, part.encode()
-        if not links.exists(key) or links.get_info(key).type != h5py.h5l.TYPE_HARD:
-            return None
-        file = file[part]
-        if not isinstance(file, h5py.Group):
-            return None
-    return file
+class Array(Stored):
+    """An array of a file."""
 
+    def __init__(self, path: Path, dataset: Any, part: Part) -> None:
+        self._path, self._dataset, self._part = path, dataset, part
+        self._dtype = dataset.dtype  # which a damaged header makes h5py raise at
+        self.shape = tuple(dataset.shape or ())
+        self.size = math.prod(self.shape) * int(self._dtype.itemsize)
+        self.outside = bool(dataset.external or dataset.is_virtual)
 
-def size_of(dataset: Any) -> int:
-    """The bytes that an array claims to have."""
-    return math.prod(dataset.shape or ()) * int(dataset.dtype.itemsize)
+    def check(self) -> None:
+        """Read it, if that can fail.
 
+        Raises: FileError when it cannot be read.
+        """
+        with telling(self._path, self._dataset.name):
+            if self._start is None:
+                self.read()
 
-def read_attribute(owner: Any, name: str, limit: int = 2**16) -> Any:
-    """The value of an attribute of a file, group or array; None if there is no such attribute.
+    def read(self, target: torch.Tensor | None = None) -> torch.Tensor:
+        """The values; or fill a tensor of this shape with them, which is given back.
 
-    Raises: FileError when it claims more than `limit` bytes, or lies where reading would not end.
-    """
-    if name not in owner.attrs:
-        return None
-    about = owner.attrs.get_id(name)
-    if math.prod(about.shape or ()) * about.dtype.itemsize > limit:
-        raise FileError(f"its attribute {name!r} claims to be longer than there can be.")
-    if about.dtype.hasobject:
-        _check_heaps(owner.file.filename)
-    return owner.attrs[name]
+        Raises: FileError when it cannot be read.
+        """
+        with telling(self._path, self._dataset.name):
+            if self._start is None:
+                value = _tensor(np.asarray(self._dataset[()]))
+                return value if target is None else target.copy_(value)
+            if target is None:
+                target = torch.empty(self.shape, dtype=_tensor(np.empty(0, self._dtype)).dtype)
+            self._fill(as_rows(target.detach()), self._start)
+        return target
 
+    def _fill(self, rows: torch.Tensor, start: int) -> None:
+        """Copy the plain bytes of the file, piece by piece."""
+        pieces = torch.split(rows, rows_at_once(rows))
+        step = pieces[0].numel() * self._dtype.itemsize
+        starts = range(start, start + step * len(pieces), step or 1)
+        if len(pieces) < _MANY:
+            for piece, at in zip(pieces, starts, strict=True):
+                self._copy(piece, at)
+            return
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for _ in pool.map(self._copy, pieces, starts):
+                pass
 
-def read_text(owner: Any, name: str, limit: int = 2**16) -> str | None:
-    """As `read_attribute`, for a text."""
-    value = read_attribute(owner, name, limit)
-    if value is not None and not isinstance(value, (str, bytes)):
-        raise FileError(f"its attribute {name!r} is no text.")
-    return value.decode() if isinstance(value, bytes) else value
+    def _copy(self, piece: torch.Tensor, at: int) -> None:
+        values = np.empty(piece.numel(), self._dtype)
+        if self._part.read_at(at, values.view(np.uint8)) != values.nbytes:
+            raise ValueError("it breaks off")
+        piece.copy_(_tensor(values).view(piece.shape))
 
-
-_HEAP, _OBJECTS = b"GCOL\x01\0\0\0", 2**16
-
-
-def _check_heaps(filename: str) -> None:
-    """Refuse a file whose texts have sizes that the HDF5 library would follow in a circle.
-
-    Texts lie in collections: a head of 16 bytes, with the collection's size, then for each text a
-    head of 16 bytes, with its number and size, and the text, filled up to 8 bytes. The library adds
-    up these sizes with overflow, and then never comes to the end.
-    """
-    with open(filename, "rb") as file:
-        data, left = file.read(), _OBJECTS
-    start = data.find(_HEAP)
-    while start >= 0:
-        size = int.from_bytes(data[start + 8 : start + 16], "little")
-        at, end = start + 16, min(start + size, len(data))
-        while at + 16 <= end:
-            number, taken = struct.unpack_from("<H6xQ", data, at)
-            # Number 0 is what is free, with its own head.
-            taken = taken if number == 0 else 16 + -(-taken // 8) * 8
-            left -= 1
-            if taken < 16 or at + taken > end or left < 0:
-                raise FileError("the sizes of its texts are damaged.")
-            at += taken
-        start = data.find(_HEAP, start + 8)
-
-
-def read_dataset(path: Path, dataset: Any) -> torch.Tensor:
-    """The values of an array.
-
-    Raises: FileError when it cannot be read, or is not what was written.
-    """
-    try:
-        if dataset.dtype.hasobject:
+    @cached_property
+    def _start(self) -> int | None:
+        """Where the values lie in the file as plain bytes; None if HDF5 has to make them."""
+        if self._dtype.hasobject:
             raise ValueError("it holds no numbers")
-        value = np.asarray(dataset[()])
-        written = _written_checksum(dataset)
-        if written is not None and written != checksum(value):
-            raise ValueError("its checksum is another")
-        if value.dtype == np.dtype("V2"):  # only bfloat16 is written so
-            return torch.from_numpy(value.view(np.int16)).view(torch.bfloat16)
-        return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=False))
-    except Exception as exc:  # as above
-        raise damaged(path, exc, dataset.name) from exc
+        dataset, plan = self._dataset.id, self._dataset.id.get_create_plist()
+        plain = (
+            self._dtype.kind in "iufV"
+            and self._dtype.isnative
+            and dataset.get_type() == h5py.h5t.py_create(self._dtype)
+            and plan.get_layout() == h5py.h5d.CONTIGUOUS
+            and dataset.get_storage_size() == self.size
+            and self._dataset.file.userblock_size == 0
+        )
+        start = dataset.get_offset() if plain else None
+        if start is not None and start + self.size > self._part.size:
+            raise ValueError("it breaks off")
+        return start
 
 
-def _written_checksum(dataset: Any) -> int | None:
-    written = read_attribute(dataset, _CHECKSUM)
-    return None if written is None else int(written)
+def _tensor(value: np.ndarray) -> torch.Tensor:
+    if value.dtype == np.dtype("V2"):  # only bfloat16 is written so
+        return torch.from_numpy(value.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=False))
 
 
-def damaged(path: Path, exc: Exception, key: str = "") -> FileError:
-    """The error for a file that breaks off or contradicts itself."""
-    where = f" at {key!r}" if key else ""
-    return FileError(f"{str(path)!r} is damaged{where}: {exc}. Save the weights anew.")
-
-
-def write_dataset(group: Any, key: str, value: torch.Tensor) -> None:
-    """Write an array with its checksum, which Keras does not look at.
-
-    A large one goes piece by piece, as a copy in Keras's order is as large as it is.
-    """
-    value = value.detach()
-    if value.nbytes <= _PIECE or value.ndim == 0:
-        raw = _raw(value)
-        dataset = group.create_dataset(key, data=raw)
-        total = checksum(raw)
-    else:
-        dataset = group.create_dataset(key, tuple(value.shape), _raw(value[:1]).dtype)
-        total = 0
-        # Of eight rows or a multiple, as the checksum adds up numbers of eight bytes.
-        rows = max(_PIECE * len(value) // value.nbytes // 8, 1) * 8
-        for start in range(0, len(value), rows):
-            raw = _raw(value[start : start + rows])
-            dataset[start : start + len(raw)] = raw
-            total += checksum(raw)
-    dataset.attrs[_CHECKSUM] = np.uint64(total % 2**64)
-    if value.dtype is torch.bfloat16:
-        dataset.attrs["dtype"] = "bfloat16"
-
-
-def _raw(value: torch.Tensor) -> Any:
-    value = value.cpu()
-    if not value.is_contiguous() and value.nbytes >= 2**16:
-        # A copy in pages of its own, which go back to the system: on the heap, the freed ones would
-        # lie between what HDF5 keeps, and come to as much as all weights.
-        pages = torch.frombuffer(mmap.mmap(-1, value.nbytes), dtype=value.dtype)
-        value = pages.view(value.shape).copy_(value)
-    value = value.contiguous()  # NumPy would be six times slower at this
-    short = value.dtype is torch.bfloat16  # which NumPy does not know: two raw bytes a number
-    return value.view(torch.int16).numpy().view("V2") if short else value.numpy()
+@contextmanager
+def telling(path: Path, key: str = "") -> Iterator[None]:
+    """Whatever goes wrong inside is damage of a file, at a key: h5py can raise nearly anything."""
+    try:
+        yield
+    except FileError:
+        raise
+    except Exception as exc:
+        where = f" at {key!r}" if key else ""
+        raise FileError(f"{str(path)!r} is damaged{where}: {exc}. Save the weights anew.") from exc

@@ -307,10 +307,8 @@ class Compiled:
             return
         if isinstance(optimizer, Optimizer):
             names = _paths(model)
-            for weight in weights:  # for optimizers that work along Keras's last axes
-                if (rank := weight.tensor.ndim) > 1:
-                    last = weight.layout.last_axes(rank)
-                    weight.tensor.last_axes = last
+            for weight in weights:  # for optimizers that work along Keras's axes
+                weight.tensor.keras_layout = weight.layout
             optimizer.build(parameters, names=[names.get(id(w.tensor), w.name) for w in weights])
             optimizer.after_step = [_constrain(w) for w in weights if w.constraint is not None]
         elif self._optimizer_factory is not None:

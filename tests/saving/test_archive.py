@@ -223,7 +223,7 @@ def test_memory_of_saving_and_loading(ending: str, tmp_path: Path) -> None:
 
 
 def test_large_weights_go_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nnkit.saving.hdf5._PIECE", 300)
+    monkeypatch.setattr("nnkit.saving.hdf5_writer._PIECE", 300)
     x = Input((37,))
     half = Dense(5, dtype="bfloat16", name="half")(Dense(30)(x))
     model = Model(x, Dense(3, dtype="float64")(half))
@@ -272,6 +272,25 @@ def test_what_is_refused(tmp_path: Path) -> None:
         load_model(tmp_path / "none.keras")
     with pytest.raises(ArgumentError, match="must end in"):
         load_model(tmp_path / "model.zip")
+
+
+def test_every_changed_byte_of_the_weights_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    simple().save(path)
+    data = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        weights = archive.read("model.weights.h5")
+        [kernel] = [w for w in load_model(path).get_weights() if w.shape == (3, 2)]
+    start = data.index(weights)
+    inside = weights.index(kernel.tobytes())
+    for at in [*range(0, len(weights), 61), *range(inside, inside + kernel.nbytes)]:
+        changed = bytearray(data)
+        changed[start + at] ^= 16
+        path.write_bytes(bytes(changed))
+        with pytest.raises(FileError, match=r"damaged|do not fit|cannot be loaded"):
+            load_model(path)
+    with pytest.raises(FileError, match=r"its member 'model.weights.h5' is damaged: its checksum"):
+        load_model(path)  # the last change was in the kernel
 
 
 def test_json_and_clone() -> None:
@@ -349,6 +368,22 @@ def test_texts_whose_sizes_go_in_a_circle(tmp_path: Path) -> None:
     # So large that the HDF5 library, which adds up with overflow, would stay where it is.
     damaged = data[: heap + 24] + struct.pack("<Q", 2**64 - 16) + data[heap + 32 :]
     path.write_bytes(damaged)
+    with pytest.raises(FileError, match="the sizes of its texts are damaged"):
+        load_model(path)
+
+
+def test_texts_that_claim_to_be_longer_than_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    for version in ("latest", "earliest"):
+        with h5py.File(path, "w", libver=version) as file:
+            file.attrs["model_config"] = json.dumps([7] * 300)
+        with pytest.raises(FileError, match="it holds weights only"):
+            load_model(path)  # so it was read
+    data = path.read_bytes()
+    where = struct.pack("<Q", data.index(b"GCOL"))
+    length = struct.pack("<I", 900)
+    assert data.count(length + where) == 1
+    path.write_bytes(data.replace(length + where, struct.pack("<I", 2**29) + where))
     with pytest.raises(FileError, match="the sizes of its texts are damaged"):
         load_model(path)
 

@@ -500,7 +500,7 @@ def test_safetensors_may_be_absent(
 
 @pytest.mark.parametrize(
     ("ending", "module", "function"),
-    [(".weights.h5", "nnkit.saving.h5", "write_dataset"), (".pt", "torch", "save")],
+    [(".weights.h5", "nnkit.saving.hdf5_writer", "_write"), (".pt", "torch", "save")],
 )
 def test_a_failed_save_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, module: str, function: str

@@ -12,11 +12,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import h5py
 import torch
 from torch import nn
 
@@ -25,39 +23,42 @@ from nnkit.layers.raw_data import DataLayer
 from nnkit.layers.recurrent_base import Recurrent
 from nnkit.layouts import SAME
 from nnkit.naming import to_snake_case
-from nnkit.saving.hdf5 import datasets, group_at, read_dataset, read_text, size_of, write_dataset
-from nnkit.saving.weights import Place, Stored
+from nnkit.saving.file_part import Part
+from nnkit.saving.hdf5 import Reader, group_at, reading, telling
+from nnkit.saving.hdf5_writer import new_file
+from nnkit.saving.places import Contents, Place, Stored
 from nnkit.weights import Weight, WeightOwner
 from nnkit.wrapper import TorchModuleWrapper
 
 __all__ = [
-    "children", "join", "opened", "opened_by_name", "places", "places_by_name", "walk", "write",
+    "children", "join", "opened", "opened_by_name", "places", "places_by_name", "walk",
+    "write",
 ]  # fmt: skip
 
 # Keras keeps these in the same file; they are no weights of the model.
 _OTHER_OBJECTS = {"optimizer", "seed_generator"}
 
 
-def write(model: Layer, path: Any, more: Iterable[tuple[str, Any, Any]] = ()) -> None:
+def write(model: Layer, target: Any, more: Iterable[tuple[str, Any, Any]] = ()) -> None:
     """Write all weights of a model.
 
     Args:
         model: the model.
-        path: of the file, or an open one.
+        target: see `nnkit.saving.hdf5_writer.new_file`.
         more: further objects: path in the file, a thing with a name, tensors with their layouts.
     """
-    with h5py.File(path, "w") as file:
+    with new_file(target) as file:
         for prefix, module, weights in walk(model, "", set()):
-            group = file.create_group(join(prefix, "vars"))
+            group = file.root.create_group(join(prefix, "vars"))
             if isinstance(module, Layer):
                 group.attrs["name"] = module.name
             for key, weight in weights.items():
-                write_dataset(group, key, weight.layout.to_keras(weight.tensor))
+                file.add(group, key, weight.layout.to_keras(weight.tensor))
         for prefix, thing, values in more:
-            group = file.create_group(join(prefix, "vars"))
+            group = file.root.create_group(join(prefix, "vars"))
             group.attrs["name"] = thing.name
             for number, (tensor, layout) in enumerate(values):
-                write_dataset(group, str(number), layout.to_keras(tensor))
+                file.add(group, str(number), layout.to_keras(tensor))
 
 
 def places(model: Layer) -> dict[str, Place]:
@@ -73,28 +74,24 @@ def places(model: Layer) -> dict[str, Place]:
 
 
 @contextmanager
-def opened(
-    path: Path, source: Any = None, optimizer: bool = False
-) -> Iterator[Mapping[str, Stored]]:
-    """The weights in a file, by path; it stays open while they are read.
+def opened(path: Path, part: Part | None = None) -> Iterator[Contents]:
+    """The arrays in a file; it stays open while they are read.
 
     Args:
         path: of the file, for messages too.
-        source: what to read instead of the file: an open binary file.
-        optimizer: whether what belongs to the optimizer is wanted, instead of the weights.
+        part: what to read instead of the file.
 
     Raises: FileError when the file is damaged, is something else, or reaches outside itself.
     """
-    with datasets(path, source) as (_, found):
-        yield _stored(path, found, optimizer)
+    with reading(path, part) as reader:
+        yield _contents(reader)
 
 
-def _stored(path: Path, found: Mapping[str, Any], optimizer: bool = False) -> dict[str, Stored]:
-    return {
-        key: Stored(tuple(item.shape or ()), partial(read_dataset, path, item), size_of(item))
-        for key, item in found.items()
-        if _OTHER_OBJECTS.isdisjoint(key.split("/")[:-1]) is not optimizer
-    }
+def _contents(reader: Reader) -> Contents:
+    found: tuple[dict[str, Stored], dict[str, Stored]] = ({}, {})
+    for key, array in reader.arrays.items():
+        found[not _OTHER_OBJECTS.isdisjoint(key.split("/")[:-1])][key] = array
+    return Contents(*found)
 
 
 def places_by_name(model: Layer) -> dict[str, Place]:
@@ -111,17 +108,18 @@ def places_by_name(model: Layer) -> dict[str, Place]:
 
 
 @contextmanager
-def opened_by_name(path: Path) -> Iterator[Mapping[str, Stored]]:
+def opened_by_name(path: Path) -> Iterator[Contents]:
     """As `opened`, with the names of the layers at the top instead of their classes."""
-    with datasets(path) as (file, found):
+    with reading(path) as reader:
         names = {}
-        for key in found:
-            top = _TOP.match(key)
-            group = group_at(file, f"{top[0]}/vars") if top else None
-            name = None if group is None else read_text(group, "name")
-            if top and name is not None:
-                names[top[0]] = name
-        yield {_renamed(key, names): stored for key, stored in _stored(path, found).items()}
+        weights, optimizer = _contents(reader)
+        with telling(path):
+            for top in {top[0] for top in map(_TOP.match, weights) if top}:
+                group = group_at(reader.root, f"{top}/vars")
+                name = None if group is None else reader.text(group, "name")
+                if name is not None:
+                    names[top] = name
+        yield Contents({_renamed(key, names): item for key, item in weights.items()}, optimizer)
 
 
 _TOP = re.compile(r"layers/[^/]+")

@@ -20,10 +20,10 @@ from nnkit.layer import Layer
 from nnkit.layers.raw_data import DataLayer
 from nnkit.layouts import SAME, Layout
 from nnkit.optimizers import Optimizer
-from nnkit.saving.h5 import join, opened, places, walk
-from nnkit.saving.h5 import write as write_h5
-from nnkit.saving.weights import Stored, compare
-from nnkit.saving.weights import fill as fill_places
+from nnkit.saving.keras_weights import join, places, walk
+from nnkit.saving.keras_weights import write as write_weights
+from nnkit.saving.places import Place, Stored, compare
+from nnkit.saving.places import fill as fill_places
 from nnkit.serialization import deserialize_keras_object
 
 __all__ = [
@@ -82,22 +82,28 @@ def check_declared(declared: int, size: int) -> None:
         raise FileError(f"it claims to hold {declared} bytes of weights, but has {size} bytes.")
 
 
-def write(model: Layer, path: Any, optimizer: bool = True) -> None:
-    """Write a model's weights and, if wanted, its optimizer's state, to a path or open file."""
-    write_h5(model, path, optimizer_values(model) if optimizer else ())
+def write(model: Layer, target: Any, optimizer: bool = True) -> None:
+    """Write a model's weights and, if wanted, its optimizer's state, as `keras_weights.write`."""
+    write_weights(model, target, optimizer_values(model) if optimizer else ())
 
 
-def fill(model: Layer, found: Mapping[str, Stored]) -> None:
-    """Give a model that was just made its weights.
+def fill(
+    model: Layer, found: Mapping[str, Stored], wanted: Mapping[str, Place] | None = None
+) -> None:
+    """Give a model that was just made its weights; if they are damaged, it is not handed out.
 
-    Raises: FileError that lists all that does not fit.
+    Args:
+        model: the model.
+        found: the weights in the file.
+        wanted: where they go; as in a .keras file when None.
+
+    Raises: FileError that lists all that does not fit, or for a damaged weight.
     """
-    wanted = places(model)
+    wanted = places(model) if wanted is None else wanted
     report, misfits = compare(wanted, found)
     if misfits:
         raise FileError(f"its weights do not fit {model.label}:\n{report}")
-    for key in wanted:  # one by one: if one is damaged, the model is not handed out
-        fill_places(model, wanted, {key: found[key].read()})
+    fill_places(model, wanted, found)
 
 
 _Slots = list[tuple[torch.Tensor, Layout]]
@@ -130,55 +136,52 @@ def _slots(optimizer: Any, layouts: Mapping[int, Layout], inner: Any) -> _Slots:
     return [(first, SAME), *[(t.float(), lay) for t, lay in slots[1:numbers]], *slots[numbers:]]
 
 
-def load_optimizer(model: Any, path: Any, source: Any = None) -> None:
+def load_optimizer(model: Any, found: Mapping[str, Stored]) -> None:
     """Take the optimizer's state from a file, where the model has such an optimizer.
 
     Like Keras, this only warns where the state is of another one.
     """
     if not isinstance(getattr(model, "optimizer", None), Optimizer):
         return
-    with opened(path, source, optimizer=True) as found:
-        if not any(key.startswith("optimizer/") for key in found):
-            return
-        if not model.optimizer.built:
-            model._collect_parameters()
-        # What it wraps, if anything, is among its own, as Keras writes it twice.
-        prefix, optimizer, slots = next(optimizer_values(model))
-        _take_slots(prefix, optimizer, slots, found)
-
-
-def _take_slots(prefix: str, optimizer: Any, slots: _Slots, found: Mapping[str, Stored]) -> None:
+    if not any(key.startswith("optimizer/") for key in found):
+        return
+    if not model.optimizer.built:
+        model._collect_parameters()
+    # What it wraps, if anything, is among its own, as Keras writes it twice.
+    prefix, optimizer, slots = next(optimizer_values(model))
     keys = [key for key in found if key.rpartition("/")[0] == f"{prefix}/vars"]
     wanted = [f"{prefix}/vars/{number}" for number in range(len(slots))]
-    values = [found[key].read() for key in wanted if key in found]
+    values = [found[key] for key in wanted if key in found]
     take_values(optimizer, slots, values if len(keys) == len(wanted) else [])
 
 
-def take_values(optimizer: Any, slots: _Slots, values: list[torch.Tensor]) -> None:
+def take_values(optimizer: Any, slots: _Slots, values: list[Stored]) -> None:
     """Give an optimizer the values of its variables; only warn if they do not fit."""
     if len(values) in (1, 2) and len(slots) > 2:
         return  # one that has not made an update yet
     shapes = [tuple(layout.to_keras(tensor).shape) for tensor, layout in slots]
-    if shapes != [tuple(value.shape) for value in values]:
+    if shapes != [value.shape for value in values]:
         warnings.warn(
             f"The optimizer {optimizer.name!r} starts anew: the file's variables for it are not "
             f"the {len(slots)} that it has. Compile with the same optimizer.",
-            stacklevel=5,
+            stacklevel=4,
         )
         return
+    for value in values:
+        value.check()
     with torch.no_grad():
         for (tensor, layout), value in zip(slots, values, strict=True):
-            tensor.copy_(layout.as_torch(value))
-    if hasattr(optimizer, "inner_optimizer"):
-        take_values(optimizer.inner_optimizer, slots[_OWN:], values[_OWN:])
-    else:
-        # These are numbers of the optimizer, of which the slots are copies.
-        group = optimizer.param_groups[0]
-        group["iterations"] = int(values[0])
-        if "u_product" in group:
-            group["u_product"] = float(values[-1])
-        if optimizer.schedule is None:
-            optimizer.learning_rate = float(values[1])
+            if 0 not in tensor.stride():  # which stands for what only Keras keeps
+                layout.fill(tensor, value.read)
+    # The first are numbers of the optimizer, of which the slots are copies.
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer, values = optimizer.inner_optimizer, values[_OWN:]
+    group = optimizer.param_groups[0]
+    group["iterations"] = int(values[0].read())
+    if "u_product" in group:
+        group["u_product"] = float(values[-1].read())
+    if optimizer.schedule is None:
+        optimizer.learning_rate = float(values[1].read())
 
 
 def assets(model: Layer) -> dict[str, bytes]:

@@ -7,9 +7,8 @@ weights are taken in their order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
@@ -19,22 +18,15 @@ import numpy as np
 
 from nnkit.errors import ArgumentError, FileError
 from nnkit.layer import Layer
-from nnkit.saving.h5 import children
-from nnkit.saving.hdf5 import (
-    damaged,
-    datasets,
-    group_at,
-    read_attribute,
-    read_dataset,
-    size_of,
-    write_dataset,
-)
-from nnkit.saving.weights import Place, Stored
+from nnkit.saving.hdf5 import Reader, group_at, reading, telling
+from nnkit.saving.hdf5_writer import NewFile, new_file
+from nnkit.saving.keras_weights import children
+from nnkit.saving.places import Contents, Place, Stored
 from nnkit.weights import Weight
 from nnkit.wrapper import as_layer
 
 __all__ = [
-    "is_legacy", "is_model", "listed_names", "opened", "opened_by_name", "places",
+    "is_legacy", "is_model", "listed_names", "numbered", "opened", "opened_by_name", "places",
     "places_by_name", "write", "write_group",
 ]  # fmt: skip
 
@@ -45,12 +37,12 @@ _LIMIT = 64512  # bytes in one attribute; longer lists are cut into several
 
 def write(model: Layer, path: Path) -> None:
     """Write all weights of a model."""
-    with h5py.File(path, "w") as file:
-        write_group(file, model)
+    with new_file(path) as file:
+        write_group(file, file.root, model)
 
 
-def write_group(group: Any, model: Layer) -> None:
-    """Write all weights of a model into a group of an open file.
+def write_group(file: NewFile, group: Any, model: Layer) -> None:
+    """Write all weights of a model into a group of a file in the making.
 
     Raises: ArgumentError when the model has weights outside its layers, which have no place there.
     """
@@ -70,7 +62,7 @@ def write_group(group: Any, model: Layer) -> None:
         names = _distinct(f"{name}/{weight.name}" for weight in weights)
         _set_names(inside, "weight_names", names)
         for key, weight in zip(names, weights, strict=True):
-            write_dataset(inside, key, weight.layout.to_keras(weight.tensor))
+            file.add(inside, key, weight.layout.to_keras(weight.tensor))
 
 
 def places(model: Layer) -> dict[str, Place]:
@@ -87,18 +79,26 @@ def places_by_name(model: Layer) -> dict[str, Place]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Mapping[str, Stored]]:
-    """The weights in a file by the numbers of their layers; see `nnkit.saving.h5.opened`."""
-    with _listed(path) as layers:
-        filled = [(name, stored) for name, stored in layers.items() if stored]
-        yield _numbered((_key(at, name), stored) for at, (name, stored) in enumerate(filled))
+def opened(path: Path) -> Iterator[Contents]:
+    """The weights in a file by the numbers of their layers; see `keras_weights.opened`."""
+    with reading(path) as reader:
+        yield Contents(numbered(reader), {})
 
 
 @contextmanager
-def opened_by_name(path: Path) -> Iterator[Mapping[str, Stored]]:
+def opened_by_name(path: Path) -> Iterator[Contents]:
     """The weights in a file by the names of their layers."""
-    with _listed(path) as layers:
-        yield _numbered(layers.items())
+    with reading(path) as reader:
+        yield Contents(_numbered(_listed(reader).items()), {})
+
+
+def numbered(reader: Reader) -> dict[str, Stored]:
+    """The weights in an open file by the numbers of their layers.
+
+    Raises: FileError when it lists no layers, or some that it does not hold.
+    """
+    filled = [(name, stored) for name, stored in _listed(reader).items() if stored]
+    return _numbered((_key(at, name), stored) for at, (name, stored) in enumerate(filled))
 
 
 def is_legacy(path: Path) -> bool:
@@ -120,7 +120,7 @@ def is_model(path: Path) -> bool:
 
 
 def _root(file: Any) -> str | None:
-    """Where the list of layers is: "" or, in the file of a whole model, "model_weights"."""
+    """Where the list of layers is: "" or, in the file of a whole model, "model_weights/"."""
     if _has_names(file):
         return ""
     inside = group_at(file, "model_weights")
@@ -131,50 +131,39 @@ def _has_names(group: Any) -> bool:
     return "layer_names" in group.attrs or "layer_names0" in group.attrs
 
 
-@contextmanager
-def _listed(path: Path) -> Iterator[dict[str, list[Stored]]]:
-    with datasets(path) as (file, found):
-        try:
-            root = _root(file)
-            if root is None:
-                raise FileError(
-                    f"{str(path)!r} does not list its layers, as an .h5 file of weights does. "
-                    f"Is it something else?"
-                )
-            top = file[root] if root else file
-            layers = {
-                name: _stored(path, found, root, name, top) for name in listed_names(top, "layer")
-            }
-            own = group_at(top, _TOP)
-            if own is not None and listed_names(own, "weight"):
-                layers[_TOP] = _stored(path, found, root, _TOP, top)
-        except FileError:
-            raise
-        except Exception as exc:  # as above
-            raise damaged(path, exc) from exc
-        yield layers
+def _listed(reader: Reader) -> dict[str, list[Stored]]:
+    with telling(reader.path):
+        root = _root(reader.root)
+        if root is None:
+            raise FileError(
+                f"{str(reader.path)!r} does not list its layers, as an .h5 file of weights does. "
+                f"Is it something else?"
+            )
+        top = reader.root[root] if root else reader.root
+        names = listed_names(reader, top, "layer")
+        own = group_at(reader.root, f"{root}{_TOP}")
+        if own is not None and listed_names(reader, own, "weight"):
+            names.append(_TOP)
+        return {name: _stored(reader, root, name) for name in names}
 
 
-def _stored(path: Path, found: Mapping[str, Any], root: str, layer: str, top: Any) -> list[Stored]:
-    stored = []
-    group = group_at(top, layer)
+def _stored(reader: Reader, root: str, layer: str) -> list[Stored]:
+    group = group_at(reader.root, f"{root}{layer}")
     if group is None:
-        raise FileError(f"{str(path)!r} lists the layer {layer!r}, which it does not hold.")
-    for name in listed_names(group, "weight"):
-        dataset = found.get(f"{root}{layer}/{name}")
-        if dataset is None:
-            raise FileError(f"{str(path)!r} lists {layer}/{name}, which it does not hold.")
-        read = partial(read_dataset, path, dataset)
-        stored.append(Stored(tuple(dataset.shape or ()), read, size_of(dataset)))
-    return stored
+        raise FileError(f"{str(reader.path)!r} lists the layer {layer!r}, which it does not hold.")
+    names = listed_names(reader, group, "weight")
+    lacking = [name for name in names if f"{root}{layer}/{name}" not in reader.arrays]
+    if lacking:
+        raise FileError(f"{str(reader.path)!r} lists {layer}/{lacking[0]}, which it does not hold.")
+    return [reader.arrays[f"{root}{layer}/{name}"] for name in names]
 
 
-def listed_names(group: Any, kind: str) -> list[str]:
+def listed_names(reader: Reader, group: Any, kind: str) -> list[str]:
     """The names of layers or weights in an attribute, which may be cut in parts."""
     names = f"{kind}_names"
-    parts = [read_attribute(group, names, _LIST_LIMIT)]
+    parts = [reader.attribute(group, names, _LIST_LIMIT)]
     if parts[0] is None:
-        cut = (read_attribute(group, f"{names}{at}", _LIST_LIMIT) for at in count())
+        cut = (reader.attribute(group, f"{names}{at}", _LIST_LIMIT) for at in count())
         parts = list(takewhile(lambda part: part is not None, cut))
     every = [name for part in parts for name in np.asarray(part).ravel().tolist()]
     return [name.decode() if isinstance(name, bytes) else str(name) for name in every]

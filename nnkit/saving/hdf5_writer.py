@@ -1,0 +1,215 @@
+"""Writing HDF5 files from the first byte to the last, with no copy of the arrays in memory."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+
+from nnkit.saving.checksum import BLOCK, Seal
+
+__all__ = ["NewFile", "as_rows", "new_file", "pieces_of", "rows_at_once"]
+
+_PIECE = 2**20  # bytes that are turned at once: they stay in the processor's cache
+_WAITING = 2  # blocks that may wait for the disk
+
+
+class NewFile:
+    """An HDF5 file in the making: `root` takes groups and attributes, `add` takes arrays.
+
+    The values follow when HDF5 has laid out everything else.
+    """
+
+    def __init__(self, root: Any) -> None:
+        self.root = root
+        self.arrays: list[tuple[int, torch.Tensor]] = []
+
+    def add(self, group: Any, key: str, value: torch.Tensor) -> None:
+        """Put a tensor into a group, with its axes in the order that they have."""
+        value = value.detach()
+        if value.ndim:
+            plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            plan.set_layout(h5py.h5d.CONTIGUOUS)
+            plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)  # so that its place is known
+            plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            dataset = group.create_dataset(key, tuple(value.shape), _dtype(value), dcpl=plan)
+            if value.numel():
+                self.arrays.append((dataset.id.get_offset(), value))
+        else:  # h5py makes single numbers in its own way
+            dataset = group.create_dataset(key, (), _dtype(value))
+            dataset[()] = _bytes(value.cpu()).view(_dtype(value))[0]
+        if value.dtype is torch.bfloat16:
+            dataset.attrs["dtype"] = "bfloat16"
+
+
+@contextmanager
+def new_file(target: Any) -> Iterator[NewFile]:
+    """Make an HDF5 file; it is written at the end, if all went well.
+
+    Args:
+        target: the path of a file, which gets a seal; or a binary file, written from where it is.
+    """
+    frame = _Frame()
+    with h5py.File(frame, "w") as root:
+        made = NewFile(root)
+        yield made
+    if not isinstance(target, Path):
+        _write(frame, made.arrays, target.write)
+        return
+    seal = Seal()
+    with open(target, "wb") as file:
+
+        def write(block: Any) -> None:
+            file.write(block)
+            seal.add(block)
+
+        _write(frame, made.arrays, write)
+        file.write(bytes(seal))
+
+
+def _write(
+    frame: _Frame, arrays: list[tuple[int, torch.Tensor]], write: Callable[[Any], Any]
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        blocks = _Blocks(lambda block: pool.submit(write, block))
+        end = 0
+        for start, value in sorted(arrays, key=lambda item: item[0]):
+            blocks.add(frame.part(end, start))
+            for piece in pieces_of(value):
+                blocks.add(_bytes(piece))
+            end = start + value.nbytes
+        blocks.add(frame.part(end, frame.size))
+        blocks.finish()
+
+
+class _Blocks:
+    """Hands on what is added in blocks of one size, while the next one is filled."""
+
+    def __init__(self, submit: Callable[[Any], Future[None]]) -> None:
+        self._submit = submit
+        self._pending: deque[Future[None]] = deque()
+        self._block, self._used = np.empty(BLOCK, np.uint8), 0
+
+    def add(self, data: Any) -> None:
+        data = np.frombuffer(data, np.uint8)
+        while len(data):
+            taken = data[: BLOCK - self._used]
+            self._block[self._used : self._used + len(taken)] = taken
+            self._used += len(taken)
+            data = data[len(taken) :]
+            if self._used == BLOCK:
+                self._hand_on()
+
+    def finish(self) -> None:
+        self._hand_on()
+        while self._pending:
+            self._pending.popleft().result()
+
+    def _hand_on(self) -> None:
+        self._pending.append(self._submit(self._block[: self._used]))
+        self._block, self._used = np.empty(BLOCK, np.uint8), 0
+        while len(self._pending) > _WAITING:
+            self._pending.popleft().result()  # raises what went wrong, such as a full disk
+
+
+def pieces_of(value: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The values of a tensor in the order of its axes: contiguous tensors of a megabyte or so."""
+    rows = as_rows(value)
+    for part in torch.split(rows, rows_at_once(rows)):
+        piece = part.cpu()
+        # In its own order first, then turned: at once, a copy that turns takes seven times longer.
+        yield piece if piece.is_contiguous() else piece.clone().contiguous()
+
+
+def as_rows(value: torch.Tensor) -> torch.Tensor:
+    """A view with two axes, where that is one; else the tensor, with an axis at least."""
+    if value.ndim > 2 and value.numel():
+        try:
+            return value.view(-1, value.shape[-1])
+        except RuntimeError:  # its axes cannot be joined
+            return value
+    return value if value.ndim else value.reshape(1)
+
+
+def rows_at_once(rows: torch.Tensor) -> int:
+    """Entries of the first axis that make a piece."""
+    return max(_PIECE * len(rows) // max(rows.nbytes, 1), 1)
+
+
+def _bytes(value: torch.Tensor) -> Any:
+    # Not by a reshape, which leaves any stride to a single number.
+    return value.as_strided((value.numel(),), (1,)).view(torch.uint8).numpy()
+
+
+def _dtype(value: torch.Tensor) -> Any:
+    if value.dtype is torch.bfloat16:  # which NumPy does not know: two raw bytes a number
+        return np.dtype("V2")
+    return torch.empty(0, dtype=value.dtype).numpy().dtype
+
+
+class _Frame(io.RawIOBase):
+    """A file in memory with room only for what is written to it: here, all but the arrays."""
+
+    _PAGE = 4096
+
+    def __init__(self) -> None:
+        self._pages: dict[int, bytearray] = {}
+        self._at = self.size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
+        self._at = base + offset
+        return self._at
+
+    def truncate(self, size: int | None = None) -> int:
+        self.size = self._at if size is None else size
+        return self.size
+
+    def write(self, data: Any) -> int:
+        data = memoryview(data).cast("B")
+        for page, inside, outside in self._spans(self._at, self._at + len(data)):
+            self._pages.setdefault(page, bytearray(self._PAGE))[inside] = data[outside]
+        self._at += len(data)
+        self.size = max(self.size, self._at)
+        return len(data)
+
+    def readinto(self, buffer: Any) -> int:
+        part = self.part(self._at, min(self._at + len(buffer), self.size))
+        buffer[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+    def part(self, start: int, stop: int) -> bytes:
+        """The bytes of a range; zeros where nothing was written."""
+        empty = bytes(self._PAGE)
+        spans = self._spans(start, stop)
+        return b"".join(self._pages.get(page, empty)[inside] for page, inside, _ in spans)
+
+    def _spans(self, start: int, stop: int) -> Iterator[tuple[int, slice, slice]]:
+        """For each page of a range: its number, what of it, and what of the range."""
+        at = start
+        while at < stop:
+            page, first = divmod(at, self._PAGE)
+            count = min(self._PAGE - first, stop - at)
+            yield page, slice(first, first + count), slice(at - start, at - start + count)
+            at += count

@@ -1,0 +1,152 @@
+"""HDF5 files are written in one go and read piece by piece; their seal tells of damage."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from nnkit.errors import FileError
+from nnkit.saving import hdf5, hdf5_writer
+from nnkit.saving.checksum import BLOCK
+from nnkit.saving.file_part import Part
+from nnkit.saving.hdf5 import reading
+from nnkit.saving.hdf5_writer import new_file
+
+VALUES: dict[str, torch.Tensor] = {
+    "turned": torch.arange(6.0).reshape(2, 3).T,
+    "image kernel": torch.arange(48.0).reshape(2, 2, 3, 4).permute(2, 3, 1, 0),
+    "number": torch.tensor(7),
+    "half number": torch.tensor(1.5, dtype=torch.bfloat16),
+    "empty": torch.zeros(0, 3),
+    "flags": torch.tensor([True, False]),
+    "complex": torch.tensor([1 + 2j, 3.0]),
+    "halves": torch.arange(6, dtype=torch.bfloat16).reshape(3, 2).T,
+    "bytes": torch.arange(5, dtype=torch.uint8),
+    "doubles": torch.arange(9, dtype=torch.float64)[::2],
+    "in parts": torch.arange(24).reshape(2, 3, 4).movedim(1, 0),
+}
+
+
+def write(path: Path, values: dict[str, torch.Tensor]) -> None:
+    with new_file(path) as file:
+        group = file.root.create_group("a/b")
+        for key, value in values.items():
+            file.add(group, key, value)
+
+
+def read(path: Path, key: str) -> Any:
+    with reading(path) as file:
+        return file.arrays[f"a/b/{key}"].read()
+
+
+@pytest.mark.parametrize("piece", [1, 50, 2**20])
+def test_values_come_back(piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hdf5_writer, "_PIECE", piece)
+    path = tmp_path / "a.h5"
+    write(path, VALUES)
+    with reading(path) as file:
+        assert sorted(file.arrays) == sorted(f"a/b/{key}" for key in VALUES)
+        for key, value in VALUES.items():
+            array = file.arrays[f"a/b/{key}"]
+            array.check()
+            assert (array.shape, array.size) == (tuple(value.shape), value.nbytes)
+            torch.testing.assert_close(array.read(), value, rtol=0, atol=0)
+            target = torch.full_like(value, 1)  # with the strides of the value
+            assert array.read(target) is target
+            torch.testing.assert_close(target, value, rtol=0, atol=0)
+    with h5py.File(path) as theirs:
+        np.testing.assert_array_equal(theirs["a/b/turned"], [[0, 3], [1, 4], [2, 5]])
+
+
+def test_pieces_are_read_by_threads(tmp_path: Path) -> None:
+    value = torch.arange(3_000_000.0).reshape(1500, 2000)
+    write(tmp_path / "a.h5", {"x": value.T})
+    assert value.nbytes > hdf5._MANY * BLOCK
+    target = torch.nn.Parameter(torch.zeros(1500, 2000))
+    with reading(tmp_path / "a.h5") as file, torch.no_grad():
+        file.arrays["a/b/x"].read(target.T)
+    assert torch.equal(target, value)
+
+
+def test_what_hdf5_has_to_make(tmp_path: Path) -> None:
+    value = np.arange(12.0).reshape(3, 4)
+    with h5py.File(tmp_path / "a.h5", "w", userblock_size=512) as file:
+        file["behind a block"] = value
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file.create_dataset("packed", data=value, compression="gzip")
+        file.create_dataset("swapped", data=value, dtype=">f4")
+        file.create_dataset("never written", (3, 4), "f8", fillvalue=2.0)
+    for name in "ab":
+        with reading(tmp_path / f"{name}.h5") as file:
+            for key, array in file.arrays.items():
+                assert array._start is None
+                wanted = np.full_like(value, 2) if key == "never written" else value
+                np.testing.assert_array_equal(array.read(), wanted)
+
+
+def test_the_seal_tells_of_every_changed_byte(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    write(path, {"x": torch.arange(100.0), "y": torch.arange(3)})
+    data = path.read_bytes()
+    for at in range(len(data) - 16):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :])
+        with pytest.raises(FileError, match="its checksum is another"), reading(path):
+            pass
+    path.write_bytes(data[:-16] + bytes(16) + data[-16:])
+    with pytest.raises(FileError, match="its checksum is another"), reading(path):
+        pass
+
+
+def test_the_seal_tells_of_blocks_in_another_order(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    write(path, {"x": torch.arange(4 * BLOCK // 8)})
+    data = path.read_bytes()
+    first, second = data[BLOCK : 2 * BLOCK], data[2 * BLOCK : 3 * BLOCK]
+    path.write_bytes(data[:BLOCK] + second + first + data[3 * BLOCK :])
+    with pytest.raises(FileError, match="its checksum is another"), reading(path):
+        pass
+
+
+def test_a_file_that_others_have_changed_has_no_seal(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    write(path, {"x": torch.arange(3.0)})
+    with h5py.File(path, "a") as file:
+        file["a/b/x"][1] = 5
+    assert read(path, "x").tolist() == [0, 5, 2]
+    write(path, {"x": torch.arange(3.0)})
+    path.write_bytes(path.read_bytes()[:-16])
+    assert read(path, "x").tolist() == [0, 1, 2]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full disk to try")
+@pytest.mark.parametrize("size", [10, 40 * BLOCK])
+def test_a_full_disk_is_told(size: int) -> None:
+    with pytest.raises(OSError, match="No space left") as caught:
+        write(Path("/dev/full"), {"x": torch.zeros(size, dtype=torch.uint8)})
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_nothing_is_written_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="name already exists"):
+        write_twice(tmp_path / "a.h5")
+    assert not os.listdir(tmp_path)
+
+
+def write_twice(path: Path) -> None:
+    with new_file(path) as file:
+        file.add(file.root, "x", torch.zeros(3))
+        file.add(file.root, "x", torch.zeros(3))
+
+
+def test_a_part_is_a_file_of_its_own() -> None:
+    part = Part(io.BytesIO(b"0123456789"), 2, 5)
+    assert (part.read(), part.seek(-2, io.SEEK_END), part.read()) == (b"23456", 3, b"56")
+    assert (part.bytes_at(4, 9), part.bytes_at(7, 1)) == (b"6", b"")
