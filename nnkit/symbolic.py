@@ -314,8 +314,10 @@ def record(
                 with torch.no_grad():
                     results.append(op(*probe_args, **probe_kwargs))
         except ShapeError as error:
-            leaves = flatten((args, kwargs))
-            raise ShapeError(_hide_probes(str(error), leaves)) from None
+            said = _hide_probes(str(error), flatten((args, kwargs)))
+            if i:
+                said += " A layer in it needs a size that is free here: give it in Input(shape=...)."
+            raise ShapeError(said) from None
         except (RuntimeError, TypeError, IndexError) as error:
             raise _misfit(op, args, kwargs, error) from error
     node = Node(op, args, kwargs)

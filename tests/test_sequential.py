@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from nnkit.errors import ShapeError
-from nnkit.layers import Activation, Dense, Input, InputLayer
-from nnkit.models import Sequential
+from nnkit.layer import Layer
+from nnkit.layers import LSTM, Activation, Dense, Flatten, Input, InputLayer
+from nnkit.models import Model, Sequential
 
 STARTS = [
     [Input((4,)), Dense(3)],
@@ -127,3 +128,47 @@ def test_tokens() -> None:
     model = Sequential([Input((5,), dtype="int64"), nn.Embedding(10, 3), nn.Flatten()])
     assert model.output_shape == (None, 15)
     assert model(torch.zeros(2, 5)).shape == (2, 15)
+
+
+def test_one_built_on_data_fixes_only_what_its_layers_need() -> None:
+    model = Sequential([Dense(4), LSTM(3)])
+    assert model(torch.rand(2, 5, 8)).shape == (2, 3)
+    longer = torch.rand(2, 7, 8)
+    kept = model.get_weights()
+    assert model(longer).shape == (2, 3)
+    torch.testing.assert_close(model(longer), model.layers[1](model.layers[0](longer)))
+    assert model.input_shape == (None, None, 8)
+    assert model.layers[0].output.shape == (None, None, 4)
+    assert all((a == b).all() for a, b in zip(kept, model.get_weights(), strict=True))
+    with pytest.raises(ShapeError, match=r"expects \(batch, None, 8\).*received \(2, 7, 9\)"):
+        model(torch.rand(2, 7, 9))
+    flat = Sequential([Flatten(), Dense(4)])
+    flat(torch.rand(2, 5, 8))
+    with pytest.raises(ShapeError, match=r"expects \(batch, 5, 8\).*received \(2, 6, 8\)"):
+        flat(torch.rand(2, 6, 8))
+    assert flat.input_shape == (None, 5, 8)
+    declared = Sequential([Input((5, 8)), Dense(4)])
+    with pytest.raises(ShapeError, match=r"expects \(batch, 5, 8\)"):
+        declared(torch.rand(2, 6, 8))
+
+
+class _Block(Layer):
+    """A part of a network as people write it, with a stack that builds itself."""
+
+    def __init__(self, *stack: Any) -> None:
+        super().__init__()
+        self.stack = Sequential(list(stack))
+
+    def call(self, inputs: torch.Tensor) -> Any:
+        return self.stack(inputs)
+
+
+def test_one_inside_a_layer_sees_free_sizes() -> None:
+    inputs = Input((None, 8))
+    block = _Block(Dense(16, activation="relu"), Dense(4))
+    model = Model(inputs, block(inputs))
+    assert model.output_shape == (None, None, 4)
+    assert block.stack.input_shape == (None, None, 8)
+    assert model(torch.rand(2, 6, 8)).shape == (2, 6, 4)
+    with pytest.raises(ShapeError, match="size that is free here"):
+        _Block(Flatten(), Dense(4))(Input((None, 8)))

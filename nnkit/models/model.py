@@ -129,19 +129,23 @@ class Model(OldMethods, Written, Trainer, Layer):
             self(placeholders(input_shape))
 
     def call(self, inputs: Any, *more: Any) -> Any:
-        graph = self._graph
-        if graph is None:
+        if self._graph is None:
             raise NotBuiltError(
                 f"{self.label} does not know what to compute. Write a call(self, inputs) method, "
                 f"or make it with Model(inputs, outputs)."
             )
         tensors = self._feed((inputs, *more) if more else inputs)
+        graph = self._graph
         constants = {key: getattr(self, key) for key in graph.constants}
         outputs, masks = graph.run(self._modules, constants, tensors)
         if graph.has_masks:
             for output, mask in zip(flatten(outputs), masks, strict=True):
                 attach_mask(output, mask)
         return outputs
+
+    def _admits(self, shape: tuple[int, ...]) -> bool:
+        """Whether a shape that the inputs do not name is good all the same."""
+        return False
 
     def _feed(self, inputs: Any) -> list[torch.Tensor]:
         """One tensor for each input, in order, with its dtype and rank."""
@@ -339,7 +343,7 @@ class _door:  # noqa: N801 - made once, called like a function
         for axis, size in self.fixed if fits else ():
             if sizes[axis] != size:
                 fits = False
-        if not fits:
+        if not fits and not model._admits(tuple(sizes)):
             raise ShapeError(
                 f"{model.label} expects {describe(self.shape)} at its input {self.name!r} but "
                 f"received {describe(tuple(sizes))}. {self._advice(tuple(sizes))}"

@@ -6,11 +6,12 @@ import inspect
 from collections.abc import Sequence
 from typing import Any, Self
 
+import torch
 from torch import nn
 
 from nnkit.conventions import as_shape
 from nnkit.custom_objects import supplying
-from nnkit.errors import ArgumentError, GraphError, NotBuiltError
+from nnkit.errors import ArgumentError, GraphError, NotBuiltError, ShapeError
 from nnkit.graph import Graph
 from nnkit.layer import Layer
 from nnkit.layer_config import config_of, readable
@@ -46,6 +47,7 @@ class Sequential(Model):
         self._stack: list[Layer] = []
         self._entrance: InputLayer | None = None
         self._tip: Any = None
+        self._self_built = False
         if isinstance(layers, (nn.Module, SymbolicTensor)):
             raise ArgumentError(f"Sequential takes a list of layers: [{layers!r}].")
         for layer in layers or ():
@@ -131,9 +133,44 @@ class Sequential(Model):
         """Make the weights for an input shape, batch axis included."""
         if self._tip is None and input_shape is not None:
             self._enter(InputLayer(batch_shape=(None, *tuple(input_shape)[1:])))
+            self._self_built = True
             for layer in self._stack:
                 self._tip = layer(self._tip)
         self._finish()
+
+    def _admits(self, shape: tuple[int, ...]) -> bool:
+        """Built on data and not from an Input, it fixes only the axes that its layers need."""
+        entrance = self._entrance
+        if not self._self_built or entrance is None or len(shape) != len(entrance.batch_shape):
+            return False
+        if torch.compiler.is_compiling():
+            return True
+        pairs = zip(shape, entrance.batch_shape, strict=True)
+        wider = tuple(known if size == known else None for size, known in pairs)
+        before = {layer: list(layer._inbound_nodes) for layer in self._stack}
+        try:
+            self._chain((None, *shape[1:]))  # do the layers take it?
+            for layer in self._stack:
+                layer._inbound_nodes.clear()  # `layer.output` is that of the first
+            opened, tip = self._chain(wider)
+        except ShapeError:
+            for layer, nodes in before.items():
+                layer._inbound_nodes[:] = nodes
+            return False
+        self._enter(opened)
+        self._tip = tip
+        self._modules[entrance.key] = opened
+        self._set_graph(Graph(opened.output, tip))
+        return True
+
+    def _chain(self, shape: Any) -> tuple[InputLayer, Any]:
+        """An entrance of this shape like the present one, and what the layers make of it."""
+        entrance: Any = self._entrance
+        opened = InputLayer(batch_shape=shape, dtype=entrance.output.dtype, name=entrance.name)
+        tip = opened.output
+        for layer in self._stack:
+            tip = layer(tip)
+        return opened, tip
 
     def _finish(self) -> Graph | None:
         """The graph, made when it is first needed, since `add` changes it."""

@@ -271,7 +271,7 @@ class Objective:
         """Look once through the class numbers of all samples, if they are in memory."""
         y = y.to_numpy() if hasattr(y, "to_numpy") else y
         if all(map(_is_array, flatten(y))):
-            targets = self.targets(y, y_pred) if not _is_array(y) else [y]
+            targets = self.targets(y, y_pred)
             for one, target, output in zip(self.losses, targets, self.flat(y_pred), strict=True):
                 if one is not None:
                     losses_module.check_labels(one, target, output)

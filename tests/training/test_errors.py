@@ -287,6 +287,8 @@ def test_loss_in_another_shape_is_fine(data: Data) -> None:
     fit(epochs=np.int64(1))
     with pytest.warns(UserWarning, match="no gradient for parameters amount/kernel, amount/bias"):
         fit_two([LABELS], [SPARSE, None], metrics=[["accuracy"], None])
+    with pytest.warns(UserWarning, match="no gradient for parameters amount/kernel"):
+        assert list(fit_two(LABELS, [SPARSE, None]).history) == ["loss"]
 
 
 def test_without_optimizer_only_evaluate_works(data: Data) -> None:
