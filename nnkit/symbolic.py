@@ -316,7 +316,9 @@ def record(
         except ShapeError as error:
             said = _hide_probes(str(error), flatten((args, kwargs)))
             if i:
-                said += " A layer in it needs a size that is free here: give it in Input(shape=...)."
+                said += (
+                    " A layer in it needs a size that is free here: give it in Input(shape=...)."
+                )
             raise ShapeError(said) from None
         except (RuntimeError, TypeError, IndexError) as error:
             raise _misfit(op, args, kwargs, error) from error

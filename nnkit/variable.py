@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nnkit.errors import ShapeError
 
-__all__ = ["Variable"]
+__all__ = ["Assignable", "Variable", "shown"]
 
 V = TypeVar("V", bound="Variable")
 
@@ -21,7 +21,104 @@ def _rebuild(cls: type[V], data: Tensor, requires_grad: bool, state: dict[str, A
     return variable
 
 
-class Variable(nn.Parameter):
+class Assignable(Tensor):
+    """A tensor with what Keras's programs do with a weight: its name, new values in place."""
+
+    # Functions of torch give plain tensors.
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    _name: str | None = None
+    _path: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        """What it was called when it was made."""
+        return self._name
+
+    @property
+    def path(self) -> str | None:
+        """The name below those of the layers that it is in, "encoder/dense/kernel"."""
+        return self._path if self._path is not None else self._name
+
+    @path.setter
+    def path(self, value: str) -> None:
+        self._path = value
+
+    @property
+    def value(self) -> Self:
+        """The variable itself, which is a tensor."""
+        return self
+
+    @property
+    def trainable(self) -> bool:
+        """Whether gradients are computed for it."""
+        return self.requires_grad
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def numpy(self, *, force: bool = True) -> np.ndarray:
+        """Its value as a numpy array, from any device and without its gradient."""
+        return super().numpy(force=force)
+
+    def assign(self, value: Any) -> Self:
+        """Replace the value in place by one of the same shape; returns the variable."""
+        value = self._incoming(value)
+        if value.shape != self.shape:
+            raise ShapeError(
+                f"Variable {self._name or ''!r} has shape {tuple(self.shape)}, but was assigned "
+                f"a value of shape {tuple(value.shape)}. {self._advice(value)}"
+            )
+        with torch.no_grad():
+            self.copy_(value)
+        return self
+
+    def assign_add(self, value: Any) -> Self:
+        """Add to the value in place; returns the variable."""
+        with torch.no_grad():
+            self.add_(self._incoming(value))
+        return self
+
+    def assign_sub(self, value: Any) -> Self:
+        """Subtract from the value in place; returns the variable."""
+        with torch.no_grad():
+            self.sub_(self._incoming(value))
+        return self
+
+    def _incoming(self, value: Any) -> Tensor:
+        if not isinstance(value, Tensor):
+            return torch.as_tensor(value, dtype=self.dtype, device=self.device)
+        return value.to(self.device)
+
+    def _advice(self, value: Tensor) -> str:
+        if self.ndim > 1 and sorted(value.shape) == sorted(self.shape):
+            return (
+                "It lies as torch stores it; set_weights, and the layer's own attribute "
+                "(layer.kernel.assign), take Keras's order of axes."
+            )
+        return "Give a value of the variable's shape."
+
+
+class _Shown(Assignable):
+    """A view of a weight that is no parameter itself: another order of axes, or a buffer."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Shown:
+        return shown(self.detach().clone(), self._name, self._path)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        plain: Any = self.detach().as_subclass(Tensor)
+        return plain.__reduce_ex__(protocol)
+
+
+def shown(tensor: Tensor, name: str | None = None, path: str | None = None) -> _Shown:
+    """The same memory, with Keras's methods."""
+    made = tensor.as_subclass(_Shown)
+    made._name, made._path = name, path
+    return made
+
+
+class Variable(Assignable, nn.Parameter):
     """A tensor with state: a metric's total, a moving mean, anything a layer keeps.
 
     Args:
@@ -36,7 +133,6 @@ class Variable(nn.Parameter):
         total.assign_add(2.5)
     """
 
-    _name: str | None = None
     _follow: bool = False
 
     def __new__(
@@ -59,53 +155,6 @@ class Variable(nn.Parameter):
             variable._follow = True
         return variable
 
-    @property
-    def name(self) -> str | None:
-        """What the variable was called when it was made."""
-        return self._name
-
-    @property
-    def value(self: V) -> V:
-        """The variable itself, which is a tensor."""
-        return self
-
-    @property
-    def trainable(self) -> bool:
-        """Whether gradients are computed for it."""
-        return self.requires_grad
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self.requires_grad_(value)
-
-    def numpy(self, *, force: bool = True) -> np.ndarray:
-        """Its value as a numpy array, from any device and without its gradient."""
-        return super().numpy(force=force)
-
-    def assign(self: V, value: Any) -> V:
-        """Replace the value in place by one of the same shape; returns the variable."""
-        value = self._incoming(value)
-        if value.shape != self.shape:
-            raise ShapeError(
-                f"Variable {self._name or ''!r} has shape {tuple(self.shape)}, but was assigned "
-                f"a value of shape {tuple(value.shape)}. Give a value of the variable's shape."
-            )
-        with torch.no_grad():
-            self.copy_(value)
-        return self
-
-    def assign_add(self: V, value: Any) -> V:
-        """Add to the value in place; returns the variable."""
-        with torch.no_grad():
-            self.add_(self._incoming(value))
-        return self
-
-    def assign_sub(self: V, value: Any) -> V:
-        """Subtract from the value in place; returns the variable."""
-        with torch.no_grad():
-            self.sub_(self._incoming(value))
-        return self
-
     def move(self: V, device: torch.device) -> V:
         """Take the variable to a device, in place; returns the variable."""
         # Made in inference mode, the copy could never be changed outside of it.
@@ -114,13 +163,11 @@ class Variable(nn.Parameter):
         return self
 
     def _incoming(self, value: Any) -> Tensor:
-        if not isinstance(value, Tensor):
-            return torch.as_tensor(value, dtype=self.dtype, device=self.device)
-        if value.device != self.device:
-            if not self._follow or self.device.type != "cpu":
-                return value.to(self.device)
+        follows = self._follow and self.device.type == "cpu" and isinstance(value, Tensor)
+        if follows and value.device != self.device:
             self.move(value.device)
-        return value
+            return value
+        return super()._incoming(value)
 
     def __deepcopy__(self: V, memo: dict[int, Any]) -> V:
         if id(self) not in memo:

@@ -16,7 +16,7 @@ from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.layouts import SAME, Layout
 from nnkit.modes import hold_frozen, mark_frozen
 from nnkit.precision import PolicyOwner
-from nnkit.variable import Variable
+from nnkit.variable import Assignable, Variable, shown
 
 __all__ = [
     "Weight", "WeightOwner", "built_for_real", "first_parameter", "keras_view", "on_meta", "thaws",
@@ -71,13 +71,17 @@ def built_for_real() -> Iterator[None]:
 
 
 class Weight(NamedTuple):
-    """One weight: Keras's name, the tensor as torch stores it, its layout, and what acts on it."""
+    """One weight: Keras's name, the tensor as torch stores it, its layout, and what acts on it.
+
+    `path` is the name below those of the layers that it was collected from.
+    """
 
     name: str
     tensor: torch.Tensor
     layout: Layout
     regularizer: Any = None
     constraint: Any = None
+    path: str = ""
 
     @property
     def keras_shape(self) -> tuple[int, ...]:
@@ -222,13 +226,13 @@ class WeightOwner(PolicyOwner):
     @property
     def weights(self) -> list[torch.Tensor]:
         """All weights as torch stores them: each layer's trainable ones first."""
-        return [weight.tensor for weight in self.collect()]
+        return [_named(weight) for weight in self.collect()]
 
     @property
     def trainable_weights(self) -> list[torch.Tensor]:
         """The parameters that an optimizer changes."""
         trainable = self.collect(lambda owner: owner._trainable)
-        return [weight.tensor for weight in trainable if weight.tensor.requires_grad]
+        return [_named(weight) for weight in trainable if weight.tensor.requires_grad]
 
     @property
     def non_trainable_weights(self) -> list[torch.Tensor]:
@@ -316,26 +320,54 @@ def keras_view(key: str) -> Any:
 
     def view(self: WeightOwner) -> torch.Tensor | None:
         tensor = getattr(self, key)
-        return tensor if tensor is None else self._about[key][1].to_keras(tensor)
+        if tensor is None:
+            return None
+        name, layout = self._about[key][:2]
+        seen = layout.to_keras(tensor)
+        if isinstance(seen, Assignable) or torch.compiler.is_compiling():
+            return seen
+        return shown(seen, name, f"{getattr(self, 'name', '')}/{name}")
 
     return property(view, doc=f"The weight `{key}` in Keras's layout; a view of the same memory.")
 
 
-def _collect(module: nn.Module, keep: Callable[[WeightOwner], bool] | None) -> Iterator[Weight]:
+def _named(weight: Weight) -> torch.Tensor:
+    """The tensor under its name and path; a buffer with Keras's methods, as a view of it."""
+    tensor = weight.tensor
+    if isinstance(tensor, Assignable):
+        tensor.path = weight.path
+    elif not isinstance(tensor, nn.Parameter):
+        return shown(tensor, weight.name, weight.path)
+    return tensor
+
+
+def _collect(
+    module: nn.Module, keep: Callable[[WeightOwner], bool] | None, above: str = ""
+) -> Iterator[Weight]:
     if isinstance(module, WeightOwner):
         if keep is not None and not keep(module):
             return
-        yield from module._own()
+        # Layers of a functional model are there before it, and their paths are without it.
+        name = getattr(module, "scope", getattr(module, "name", ""))
+        above = f"{above}{name}/" if name else above
+        own = module._own()
     else:
-        for key, parameter in module._parameters.items():
-            if parameter is not None:
-                yield Weight(key, parameter, SAME)
-        for key, buffer in module._buffers.items():
-            if buffer is not None and buffer.is_floating_point():
-                yield Weight(key, buffer, SAME)
+        own = [Weight(key, value, SAME) for key, value in _tensors(module)]
+    for weight in own:
+        yield weight if weight.path else weight._replace(path=above + weight.name)
     for child in module._modules.values():
         if child is not None:
-            yield from _collect(child, keep)
+            yield from _collect(child, keep, above)
+
+
+def _tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """The parameters and float buffers of a torch module itself."""
+    for key, parameter in module._parameters.items():
+        if parameter is not None:
+            yield key, parameter
+    for key, buffer in module._buffers.items():
+        if buffer is not None and buffer.is_floating_point():
+            yield key, buffer
 
 
 def to_dtype(dtype: Any) -> torch.dtype | None:

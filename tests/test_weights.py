@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layers import BatchNormalization, Dense, Input
 from nnkit.layouts import CONV, DENSE, SAME
-from nnkit.models import Model, Sequential
+from nnkit.models import Model, Sequential, clone_model
 from nnkit.weights import to_dtype
 
 
@@ -131,3 +133,56 @@ def test_dtypes(dtype: Any, result: Any) -> None:
 def test_errors(make: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+def test_views_of_weights_have_keras_methods() -> None:
+    """Kernels in Keras's layout and moving statistics, which torch keeps as something else."""
+    model = Sequential([Input((4,)), Dense(3, name="first"), BatchNormalization()])
+    first, normal = model.layers
+    first.kernel.assign(np.arange(12).reshape(4, 3))
+    first.kernel.assign_sub(np.ones((4, 3)))
+    np.testing.assert_array_equal(first.get_weights()[0], np.arange(12).reshape(4, 3) - 1)
+    assert (first.kernel.name, first.kernel.path) == ("kernel", "first/kernel")
+    assert first.kernel.trainable
+    assert not normal.moving_mean.trainable
+    normal.moving_mean.assign([1.0, 2.0, 3.0])
+    assert normal.running_mean.tolist() == normal.moving_mean.numpy().tolist() == [1, 2, 3]
+    assert type(first.kernel * 2) is torch.Tensor
+    first.kernel.square().sum().backward()
+    torch.testing.assert_close(first.weight.grad, 2 * first.weight.detach())
+    with pytest.raises(ShapeError, match=r"layer.kernel.assign\), take Keras's order"):
+        first.weight.assign(np.ones((4, 3)))
+    kept = copy.deepcopy(first.kernel)
+    first.kernel.assign(np.zeros((4, 3)))
+    assert kept.sum() == 54
+    assert pickle.loads(pickle.dumps(kept.detach())).sum() == 54
+
+
+def test_a_moving_average_of_all_weights() -> None:
+    """The loop over two models that programs keep an average with, BatchNormalization too."""
+    model = Sequential([Input((4,)), Dense(3), BatchNormalization()])
+    average = clone_model(model)
+    average.set_weights([np.ones_like(w) for w in average.get_weights()])
+    for weight, kept in zip(model.weights, average.weights, strict=True):
+        kept.assign(0.75 * kept + 0.25 * weight)
+    for now, weight in zip(average.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(now, 0.75 + 0.25 * weight, rtol=1e-6)
+
+
+def test_paths() -> None:
+    class Inner(Model):
+        def __init__(self) -> None:
+            super().__init__(name="inner")
+            self.parts = [Dense(2, name="a"), BatchNormalization(name="b")]
+
+        def call(self, x: Any) -> Any:
+            return self.parts[1](self.parts[0](x))
+
+    model = Inner()
+    model.build((None, 3))
+    names = ["a/kernel", "a/bias", "b/gamma", "b/beta", "b/moving_mean", "b/moving_variance"]
+    assert [w.path for w in model.weights] == [f"inner/{name}" for name in names]
+    assert [w.name for w in model.non_trainable_weights] == ["moving_mean", "moving_variance"]
+    inputs = Input((3,))
+    outer = Model(inputs, Dense(1, name="c")(model(inputs)))
+    assert [w.path for w in outer.weights][-3:] == ["inner/b/moving_variance", "c/kernel", "c/bias"]

@@ -121,6 +121,11 @@ def _tensors_of(arrays: list[Any]) -> list[torch.Tensor]:
     return [torch.from_numpy(array) for array in arrays]
 
 
+def _stored(weight: torch.Tensor) -> int:
+    """The identity of what a layer stores; buffers are listed as views of it."""
+    return id(weight if weight._base is None else weight._base)
+
+
 @COMMON.add(
     "counts",
     "count_params and the lists of weights to agree, and trainable to switch them",
@@ -132,7 +137,9 @@ def _counts(case: Case) -> None:
     if held != told:
         raise Fault(f"count_params says {told} and get_weights holds {held} numbers")
     parts = [*layer.trainable_weights, *layer.non_trainable_weights]
-    if {id(w) for w in parts} != {id(w) for w in layer.weights} or len(parts) != len(layer.weights):
+    if set(map(_stored, parts)) != set(map(_stored, layer.weights)) or len(parts) != len(
+        layer.weights
+    ):
         raise Fault(f"{len(layer.weights)} weights come apart into {len(parts)}")
     known = {id(weight) for weight in layer.weights}
     for name, parameter in layer.named_parameters():

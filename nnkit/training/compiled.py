@@ -306,10 +306,9 @@ class Compiled:
         if not parameters or optimizer is None:
             return
         if isinstance(optimizer, Optimizer):
-            names = _paths(model)
             for weight in weights:  # for optimizers that work along Keras's axes
                 weight.tensor.keras_layout = weight.layout
-            optimizer.build(parameters, names=[names.get(id(w.tensor), w.name) for w in weights])
+            optimizer.build(parameters, names=[weight.path for weight in weights])
             optimizer.after_step = [_constrain(w) for w in weights if w.constraint is not None]
         elif self._optimizer_factory is not None:
             if not _held(optimizer).issuperset(map(id, parameters)):
@@ -349,24 +348,6 @@ class Compiled:
         if first is not None and first.device != device:
             model.to(device)
         return device
-
-
-def _paths(model: Any) -> dict[int, str]:
-    """Keras's names below their layers, "encoder/dense/kernel", by the parameter's identity."""
-    found: dict[int, str] = {}
-
-    def walk(module: nn.Module, above: str) -> None:
-        if isinstance(module, WeightOwner):
-            # Layers of a functional model are there before it, and their paths are without it.
-            name = getattr(module, "scope", getattr(module, "name", ""))
-            above = f"{above}{name}/" if name else above
-            for weight in module._own():
-                found.setdefault(id(weight.tensor), above + weight.name)
-        for child in module.children():
-            walk(child, above)
-
-    walk(model, "")
-    return found
 
 
 def _never_trained(model: Any) -> set[int]:
