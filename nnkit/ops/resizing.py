@@ -16,7 +16,7 @@ from nnkit.errors import ArgumentError, ShapeError
 from nnkit.ops.convolution import channels_first
 from nnkit.ops.recording import as_tensor, out_of, recorded
 
-__all__ = ["as_images", "crop_images", "pad_images", "resize"]
+__all__ = ["as_images", "crop_images", "pad_images", "proportioned", "resize"]
 
 _RESIZE = {"nearest": "nearest-exact", "bilinear": "bilinear", "bicubic": "bicubic"}
 
@@ -66,10 +66,12 @@ def resize(
         raise ArgumentError("resize crops or pads to the aspect ratio, not both. Choose one.")
     kind = x.dtype
     x = x if kind in (torch.float32, torch.float64) else x.float()
-    y = x if first else x.movedim(-1, -3)
-    batch = y if y.ndim == 4 else y.unsqueeze(0)
+    batch = x if x.ndim == 4 else x.unsqueeze(0)
+    batch = batch if first else batch.movedim(-1, -3)
     if crop_to_aspect_ratio or pad_to_aspect_ratio:
-        batch = _proportioned(batch, size, crop_to_aspect_ratio, fill_value)
+        batch = proportioned(batch, size, crop_to_aspect_ratio, fill_value)
+    if interpolation != "bilinear" and batch.device.type == "cpu":
+        batch = batch.contiguous()  # only "bilinear" is faster with the channels last
     batch = F.interpolate(
         batch,
         (int(size[0]), int(size[1])),
@@ -77,11 +79,12 @@ def resize(
         align_corners=None if interpolation == "nearest" else False,
         antialias=antialias and interpolation != "nearest",
     )
-    y = batch if y.ndim == 4 else batch.squeeze(0)
-    return in_range(y if first else y.movedim(-3, -1), kind)
+    y = batch if first else batch.movedim(-3, -1)
+    return in_range(y if x.ndim == 4 else y.squeeze(0), kind)
 
 
-def _proportioned(x: Tensor, size: Any, crop: bool, value: float) -> Tensor:
+def proportioned(x: Tensor, size: Any, crop: bool, value: float) -> Tensor:
+    """Images (..., height, width) cropped, or else padded, to the proportions of a size."""
     height, width = x.shape[-2:]
     high, wide = int(width * size[0] / size[1]), int(height * size[1] / size[0])
     if crop:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from nnkit.ops.recording import as_tensor, floats, recorded
 from nnkit.ops.resizing import as_images
 from nnkit.shapes import one_of
 
-__all__ = ["elastic_transform", "pulled", "scale_and_translate"]
+__all__ = ["WINDOWS", "elastic_transform", "pulled", "resized_by", "scale_and_translate"]
 
 _FILLS = ("constant", "nearest", "wrap", "mirror", "reflect")
 
@@ -161,3 +162,50 @@ def _weights(
     tiny = 1000 * torch.finfo(weights.dtype).eps
     weights = torch.where(total.abs() > tiny, weights / torch.where(total != 0, total, 1), 0.0)
     return torch.where((at >= -0.5) & (at <= size - 0.5), weights, 0.0)
+
+
+def _gaussian(x: Tensor) -> Tensor:
+    return torch.where(x < 1.5, torch.exp(-2 * x * x), 0.0)
+
+
+def _mitchell(x: Tensor) -> Tensor:
+    near = (7 * x - 12) * x * x / 6 + 8 / 9
+    far = ((-7 * x + 36) * x - 60) * x / 18 + 16 / 9
+    return torch.where(x >= 2, 0.0, torch.where(x >= 1, far, near))
+
+
+WINDOWS: dict[str, Any] = {
+    "area": None,
+    "lanczos3": _lanczos(3),
+    "lanczos5": _lanczos(5),
+    "gaussian": _gaussian,
+    "mitchellcubic": _mitchell,
+}
+"""The ways of `resized_by`."""
+
+
+def resized_by(images: Tensor, size: tuple[int, int], method: str) -> Tensor:
+    """Images of another size, each pixel a weighted mean of old ones; nothing is smoothed.
+
+    Args:
+        images: (..., height, width), floats.
+        size: (height, width) in pixels.
+        method: "area" (the mean of what a new pixel covers), "lanczos3", "lanczos5", "gaussian" or
+            "mitchellcubic".
+    """
+    for axis, new in ((-2, size[0]), (-1, size[1])):
+        weights = _table(images.shape[axis], new, method).to(images)
+        images = torch.tensordot(images.movedim(axis, -1), weights, 1).movedim(-1, axis)
+    return images
+
+
+@functools.lru_cache(maxsize=64)
+def _table(size: int, new_size: int, method: str) -> Tensor:
+    if method != "area":
+        scale, none = torch.tensor(new_size / size), torch.zeros(())
+        return _weights(size, new_size, scale, none, WINDOWS[method], False)
+    step = size / new_size
+    old = torch.arange(size, dtype=torch.float64).unsqueeze(1)
+    start = torch.arange(new_size, dtype=torch.float64) * step
+    common = torch.minimum(old + 1, start + step) - torch.maximum(old, start)
+    return (common.clamp(min=0) / step).float()

@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 
 from nnkit.config import image_data_format
 from nnkit.errors import ArgumentError, unknown_name
-from nnkit.ops.resizing import resize
+from nnkit.ops.resizing import proportioned, resize
+from nnkit.ops.warping import WINDOWS, resized_by
 from nnkit.utils.folder_dataset import FolderDataset, folder_parts
 from nnkit.utils.images import COLORS, open_picture
 
@@ -21,7 +22,7 @@ __all__ = ["PICTURES", "Pictures", "image_dataset_from_directory"]
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 """The endings of the files that are taken for pictures."""
 
-_INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
+_INTERPOLATIONS = ("bilinear", "nearest", "bicubic", *WINDOWS)
 
 
 class _Form(NamedTuple):
@@ -51,20 +52,29 @@ class Pictures(Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         form = self.form
-        picture = np.array(open_picture(self.paths[index], form.color_mode))
-        image = torch.from_numpy(picture if picture.ndim == 3 else picture[:, :, None]).float()
-        if form.data_format == "channels_first":
-            image = image.movedim(-1, 0)
-        if image.shape[:2] != form.size or form.data_format == "channels_first":
-            image = resize(
+        picture = open_picture(self.paths[index], form.color_mode)
+        pixels = np.asarray(picture).astype(np.float32)
+        image = torch.from_numpy(pixels if pixels.ndim == 3 else pixels[:, :, None])
+        if image.shape[:2] != form.size:
+            image = self._resized(image)
+        return image.movedim(-1, 0) if form.data_format == "channels_first" else image
+
+    def _resized(self, image: Tensor) -> Tensor:
+        form = self.form
+        if form.interpolation not in WINDOWS:
+            resized: Tensor = resize(
                 image,
                 form.size,
                 interpolation=form.interpolation,
                 crop_to_aspect_ratio=form.crop,
                 pad_to_aspect_ratio=form.pad,
-                data_format=form.data_format,
+                data_format="channels_last",
             )
-        return image
+            return resized
+        planes = image.movedim(-1, 0)
+        if form.crop or form.pad:
+            planes = proportioned(planes, form.size, form.crop, 0.0)
+        return resized_by(planes, form.size, form.interpolation).movedim(0, -1)
 
 
 def image_dataset_from_directory(
@@ -104,7 +114,8 @@ def image_dataset_from_directory(
         shuffle: a new order in each pass; else the order of the names.
         seed: for the same orders in each run, and the same split.
         validation_split: the fraction held back, with subset "training", "validation" or "both".
-        interpolation: "bilinear", "nearest" or "bicubic".
+        interpolation: "bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian"
+            or "mitchellcubic".
         follow_links: go into folders that are links.
         crop_to_aspect_ratio, pad_to_aspect_ratio: instead of distorting.
         data_format: "channels_last" or "channels_first".

@@ -286,7 +286,8 @@ def test_a_single_class_is_told(folder: Path) -> None:
         ({"color_mode": "bgr"}, ArgumentError, "Unknown color_mode 'bgr'"),
         ({"image_size": (4,)}, ArgumentError, r"image_size expects \(height, width\)"),
         ({"image_size": (0, 4)}, ArgumentError, "image_size expects"),
-        ({"interpolation": "cubic"}, ArgumentError, "Unknown interpolation 'cubic'"),
+        ({"interpolation": "cubic"}, ArgumentError, "Unknown interpolation 'cubic'. Did you"),
+        ({"interpolation": "box"}, ArgumentError, "interpolation 'box'. Known: area, .* nearest"),
         ({"data_format": "first"}, ArgumentError, "Unknown data_format"),
         ({"format": "torch"}, ArgumentError, "Unknown format"),
         ({"on_bad": "ignore"}, ArgumentError, "Unknown on_bad"),
@@ -349,3 +350,68 @@ def test_save_img_drops_transparency_for_jpeg(tmp_path: Path) -> None:
 def test_unfit_pictures(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# -- the interpolations that Keras takes from TensorFlow -------------------------------------------
+
+
+def mitchell(x: float) -> float:
+    """Mitchell and Netravali's cubic for B and C."""
+    b = c = 1 / 3
+    if x < 1:
+        return ((12 - 9 * b - 6 * c) * x**3 + (-18 + 12 * b + 6 * c) * x**2 + 6 - 2 * b) / 6
+    far = (-b - 6 * c) * x**3 + (6 * b + 30 * c) * x**2 + (-12 * b - 48 * c) * x + 8 * b + 24 * c
+    return far / 6 if x < 2 else 0.0
+
+
+BELLS = {
+    "lanczos3": lambda x: float(np.sinc(x) * np.sinc(x / 3)) if x < 3 else 0.0,
+    "lanczos5": lambda x: float(np.sinc(x) * np.sinc(x / 5)) if x < 5 else 0.0,
+    "gaussian": lambda x: float(np.exp(-(x**2) / (2 * 0.5**2))) if x < 1.5 else 0.0,
+    "mitchellcubic": mitchell,
+}
+
+
+def resized(rows: np.ndarray, new: int, method: str) -> np.ndarray:
+    """The first axis brought to another size, number by number."""
+    old = len(rows)
+    if method == "area":  # as many copies of each as there are new ones, and means of `old` each
+        return rows.repeat(new, 0).reshape(new, old, *rows.shape[1:]).mean(1)
+    made = []
+    for place in range(new):
+        middle = (place + 0.5) * old / new - 0.5
+        weights = np.array([BELLS[method](abs(middle - at)) for at in range(old)])
+        made.append(np.tensordot(weights / weights.sum(), rows, 1))
+    return np.stack(made)
+
+
+@pytest.mark.parametrize("method", ["area", *BELLS])
+@pytest.mark.parametrize("size", [(6, 5), (17, 31), (6, 31)])
+@pytest.mark.parametrize("form", ["channels_last", "channels_first"])
+def test_other_interpolations(tmp_path: Path, method: str, size: Any, form: str) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (13, 18, 3)).astype("uint8")
+    (tmp_path / "one").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "one" / "0.png")
+    (found,) = image_dataset_from_directory(
+        tmp_path, labels=None, image_size=size, interpolation=method, data_format=form,
+        verbose=False,
+    )  # fmt: skip
+    found = found[0] if form == "channels_last" else found[0].movedim(0, -1)
+    expected = resized(
+        resized(pixels.astype(float), size[0], method).swapaxes(0, 1), size[1], method
+    )
+    np.testing.assert_allclose(found.numpy(), expected.swapaxes(0, 1), atol=2e-3)
+
+
+def test_other_interpolations_keep_proportions_too(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    Image.new("L", (20, 10), 60).save(tmp_path / "one" / "0.png")
+    options = {"color_mode": "grayscale", "labels": None, "verbose": False, "image_size": (8, 8)}
+    (padded,) = image_dataset_from_directory(
+        tmp_path, interpolation="area", pad_to_aspect_ratio=True, **options
+    )
+    assert padded[0, :, 3, 0].tolist() == [0, 0, 60, 60, 60, 60, 0, 0]
+    (cropped,) = image_dataset_from_directory(
+        tmp_path, interpolation="lanczos3", crop_to_aspect_ratio=True, **options
+    )
+    torch.testing.assert_close(cropped, torch.full((1, 8, 8, 1), 60.0), atol=1e-3, rtol=0)
