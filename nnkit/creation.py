@@ -17,7 +17,7 @@ import torch
 
 from nnkit.tree import flatten
 
-__all__ = ["beside", "creating_on", "creation_device"]
+__all__ = ["beside", "creating_on", "creation_device", "placed"]
 
 
 class _Current(threading.local):
@@ -49,9 +49,12 @@ def beside(data: Any, run: Callable[..., Any]) -> Callable[..., Any]:
     if device is None and isinstance(data, (list, tuple, dict)):
         found = (getattr(leaf, "device", None) for leaf in flatten(data))
         device = next((each for each in found if each is not None), None)
-    if not isinstance(device, torch.device) or device.type in ("cpu", "meta"):
-        return run
-    return functools.partial(_run_on, device, run)
+    return placed(device, run) if isinstance(device, torch.device) else run
+
+
+def placed(device: torch.device, run: Callable[..., Any]) -> Callable[..., Any]:
+    """`run`, making tensors on this device; `run` itself for a CPU."""
+    return run if device.type in ("cpu", "meta") else functools.partial(_run_on, device, run)
 
 
 def _run_on(device: torch.device, run: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

@@ -535,6 +535,72 @@ def test_an_optimizer_of_ones_own() -> None:
         unfinished.apply([torch.ones(2)])
 
 
+class Lasting(optimizers.Optimizer):
+    """One with a momentum, written Keras's way."""
+
+    def build(self, variables: Any) -> None:
+        super().build(variables)
+        self.momentums = [self.add_variable_from_reference(v, "momentum") for v in variables]
+        self.counts = self.add_optimizer_variables(variables, "momentum", "ones")
+        self.total = self.add_variable((), name="total")
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: float) -> None:
+        self.assign_add(self.momentums[self._get_variable_index(variable)], gradient)
+        self.assign_sub(variable, learning_rate * gradient)
+        self.assign(self.total, float(self.total) + 1)
+
+
+def test_variables_of_ones_own_belong_to_the_state() -> None:
+    first, second = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(3))
+    optimizer = Lasting(0.5)
+    optimizer.build([first])
+    optimizer.apply([torch.ones(2)])
+    assert list(optimizer.state[first]) == ["momentum", "momentum_1"]
+    # Built again with more parameters, as fit does after some were unfrozen.
+    optimizer.build([first, second])
+    optimizer.apply([torch.ones(2), torch.ones(3)])
+    assert [momentum.tolist() for momentum in optimizer.momentums] == [[2, 2], [1, 1, 1]]
+    assert optimizer.counts[1].tolist() == [1, 1, 1]
+    assert [parameter.tolist()[0] for parameter in (first, second)] == [-1, -0.5]
+    twin = Lasting(0.5)
+    twin.build([nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(3))])
+    twin.load_state_dict(optimizer.state_dict())
+    assert twin.momentums[0].tolist() == [2, 2]
+    assert float(twin.total) == float(optimizer.total) == 3
+    assert twin.total is not optimizer.total
+    file = io.BytesIO()
+    torch.save(optimizer.state_dict(), file)
+    file.seek(0)
+    assert torch.load(file, weights_only=True)["state"][0]["momentum"].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda o, p: o.add_variable_from_reference(p), "no parameter of this optimizer"),
+        (lambda o, p: o._get_variable_index(p), "was not built with this parameter"),
+        (lambda o, p: o.add_optimizer_variables([], ["a", "b"], ["zeros"]), "2 names and 1 init"),
+    ],
+)
+def test_mistakes_with_variables_of_ones_own(call: Any, message: str) -> None:
+    optimizer = Lasting(0.5)
+    optimizer.build([nn.Parameter(torch.zeros(2))])
+    with pytest.raises(ArgumentError, match=message):
+        call(optimizer, nn.Parameter(torch.zeros(2)))
+
+
+def test_state_made_before_the_parameters_moved_follows_them() -> None:
+    """As after loading a model with its optimizer, and taking it to another device or dtype."""
+    parameter = nn.Parameter(torch.zeros(2))
+    optimizer = optimizers.Adam(0.5)
+    optimizer.build([parameter])
+    optimizer.state[parameter]["momentum"].fill_(1.0)
+    parameter.data = parameter.data.double()
+    optimizer.apply([torch.zeros(2, dtype=torch.float64)])
+    assert optimizer.state[parameter]["momentum"].dtype is torch.float64
+    assert optimizer.state[parameter]["momentum"].tolist() == pytest.approx([0.9, 0.9])
+
+
 # Looking up.
 
 

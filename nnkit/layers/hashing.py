@@ -134,7 +134,8 @@ class HashedCrossing(Layer):
             raise DataError(f"{self.label} crosses words and whole numbers, no floats.")
         crossed = [_cross(row) % self.num_bins for row in zip(*columns, strict=True)]
         bins = torch.tensor(crossed, dtype=torch.int64).reshape(as_array(inputs[0]).shape)
-        return encode(bins, self.output_mode, self.num_bins, self._compute)
+        device = next((each.device for each in inputs if isinstance(each, torch.Tensor)), None)
+        return encode(bins.to(device), self.output_mode, self.num_bins, self._compute)
 
 
 def _bytes(item: Any) -> bytes:

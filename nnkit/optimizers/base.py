@@ -17,7 +17,7 @@ from nnkit.optimizers.plan import (
     clip_by_value,
     scale_,
 )
-from nnkit.optimizers.stateful import Stateful
+from nnkit.optimizers.writing import Writing
 from nnkit.registry import Registry
 
 __all__ = ["REGISTRY", "Optimizer"]
@@ -25,8 +25,9 @@ __all__ = ["REGISTRY", "Optimizer"]
 REGISTRY = Registry("optimizer", "keras.optimizers")
 
 
-class Optimizer(Stateful):
-    """Changes parameters along their gradients. To write one: `slots` and `update`.
+class Optimizer(Writing):
+    """Changes parameters along their gradients. To write one: `slots` and `update`, or Keras's
+    `build(variables)` and `update_step(gradient, variable, learning_rate)`.
 
     Made without parameters, as in Keras; `build` gives them. It is a torch optimizer too, so
     `step`, `zero_grad`, `state_dict` and torch's schedulers and `GradScaler` work on it.

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nnkit.errors import ArgumentError, MissingNameError
 from nnkit.optimizers.base import REGISTRY, Optimizer
+from nnkit.optimizers.stateful import names_of
 
 __all__ = ["MultiOptimizer", "OptimizerMap"]
 
@@ -125,7 +126,7 @@ class MultiOptimizer(Optimizer):
 
     def build(self, params: Iterable[Tensor], names: Iterable[str] | None = None) -> None:
         params = list(params)
-        paths = list(names) if names is not None else [""] * len(params)
+        paths = names_of(params, names) or [""] * len(params)
         super().build(params, paths)
         chosen = []
         for param, path in zip(params, paths, strict=True):

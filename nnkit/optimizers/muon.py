@@ -16,6 +16,7 @@ from nnkit.optimizers.base import REGISTRY, Optimizer
 from nnkit.optimizers.checks import epsilon_of
 from nnkit.optimizers.plan import Plan
 from nnkit.optimizers.settings import Common
+from nnkit.optimizers.stateful import names_of
 from nnkit.shapes import number, positive
 
 __all__ = ["Muon"]
@@ -96,7 +97,7 @@ class Muon(Optimizer):
 
     def build(self, params: Iterable[Tensor], names: Iterable[str] | None = None) -> None:
         params = list(params)
-        named = list(names) if names is not None else None
+        named = names_of(params, names)
         if self.exclude_layers and named is None:
             raise ArgumentError(
                 "Muon(exclude_layers=...) needs the parameters' names: build(params, names)."

@@ -14,10 +14,21 @@ from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.optimizers.plan import Plan
 from nnkit.optimizers.settings import Settings
 
-__all__ = ["Stateful"]
+__all__ = ["Stateful", "names_of"]
 
 # Left out of copies and files: what is made again, and functions that belong to the original.
 _NOT_COPIED = ("after_step", "step", "_plans", "_whole", "_schedule")
+
+
+def names_of(params: list[Any], names: Iterable[str] | None) -> list[str] | None:
+    """The names given for parameters, or the paths these have, or None if one has none."""
+    found: list[Any] = [getattr(p, "path", None) for p in params] if names is None else [*names]
+    return None if None in found else found
+
+
+def _data(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors as torch's own kind, which any file can hold."""
+    return {name: tensor.data for name, tensor in tensors.items()}
 
 
 class Stateful(Settings):
@@ -31,6 +42,7 @@ class Stateful(Settings):
         super().__init__(*args, **kwargs)
         self._names: list[str] | None = None
         self._excluded: tuple[list[Tensor], list[str]] = ([], [])
+        self._made: set[tuple[int, str]] = set()  # variables of subclasses, since build was called
         self._forget_plans()
 
     def slots(self) -> dict[str, float]:
@@ -46,12 +58,12 @@ class Stateful(Settings):
 
         Args:
             params: in the order in which `apply` will get the gradients.
-            names: one for each, needed for excluding by name.
+            names: one for each, needed for excluding by name; their `path` when None.
 
         Raises: ArgumentError for no parameters, one twice, or a wrong number of names.
         """
         params = list(params)
-        names = None if names is None else list(names)
+        names = names_of(params, names)
         if not params or not all(isinstance(param, Tensor) for param in params):
             raise ArgumentError(
                 f"{type(self).__name__}.build expects parameters, as model.parameters() gives; "
@@ -72,6 +84,7 @@ class Stateful(Settings):
                     self.state[param] = {**extra, **self.new_state(param)}
         self.param_groups[0]["params"] = params
         self._names = names
+        self._made = set()
         self.built = True
         self._forget_plans()
 
@@ -116,6 +129,8 @@ class Stateful(Settings):
     def _plan(self, present: tuple[int, ...]) -> Plan:
         """The plan for the parameters with these indices."""
         if present not in self._plans:
+            if self._left_behind():
+                self._follow_params()
             everything = self.param_groups[0]["params"]
             params = [everything[index] for index in present]
             decayed = [
@@ -129,12 +144,12 @@ class Stateful(Settings):
 
     def state_dict(self) -> dict[str, Any]:
         """State and numbers in torch's form; the tensors are the optimizer's own."""
-        group = self.param_groups[0]
-        params = group["params"]
-        return {
-            "state": {index: dict(self.state[param]) for index, param in enumerate(params)},
-            "param_groups": [{**group, "params": list(range(len(params)))}],
-        }
+        group = dict(self.param_groups[0])
+        states = [self.state[param] for param in group["params"]]
+        group["params"] = list(range(len(states)))
+        if "variables" in group:
+            group["variables"] = _data(group["variables"])
+        return {"state": dict(enumerate(map(_data, states))), "param_groups": [group]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over moments, iterations and learning rate. A schedule stays, at its new position.
@@ -164,10 +179,11 @@ class Stateful(Settings):
                 pairs.append((tensor, saved[index][name]))
         for tensor, value in pairs:
             tensor.copy_(value)
-        kept = ("params", "lr") if self._given is not None else ("params",)
-        self.param_groups[0].update(
-            {key: value for key, value in state_dict["param_groups"][0].items() if key not in kept}
-        )
+        group = state_dict["param_groups"][0]
+        for name, own in self.param_groups[0].get("variables", {}).items():
+            own.copy_(group["variables"][name])
+        kept = ("params", "variables", *(("lr",) if self._given is not None else ()))
+        self.param_groups[0].update({key: value for key, value in group.items() if key not in kept})
 
     @property
     def variables(self) -> list[Tensor]:
@@ -187,9 +203,10 @@ class Stateful(Settings):
         ]
         blocks = [[extra[0]], [extra[1]], names[: self.interleaved]]
         blocks += [[name] for name in names[self.interleaved :]]
-        return listed + [
+        listed += [
             state[name] for block in blocks for state in states for name in block if name in state
         ]
+        return listed + list(group.get("variables", {}).values())
 
     def built_params(self) -> list[Tensor]:
         """The parameters given to `build`."""
@@ -200,6 +217,15 @@ class Stateful(Settings):
             )
         params: list[Tensor] = self.param_groups[0]["params"]
         return params
+
+    def _left_behind(self) -> bool:
+        """Whether parameters have moved since their state was made, as after loading a model."""
+        return any(
+            tensor.device != param.device or tensor.dtype != param.dtype
+            for param, state in self.state.items()
+            for tensor in state.values()
+            if tensor.shape == param.shape
+        )
 
     def _follow_params(self) -> None:
         """Bring the state to the device, dtype and memory layout its parameters have now."""

@@ -14,6 +14,7 @@ from torch import nn
 from nnkit import optimizers
 from nnkit.callbacks import History
 from nnkit.config import training_device
+from nnkit.creation import placed
 from nnkit.errors import ArgumentError, NotCompiledError
 from nnkit.metrics import Mean, Metric
 from nnkit.optimizers import LossScaleOptimizer, Optimizer
@@ -306,9 +307,12 @@ class Compiled:
         if not parameters or optimizer is None:
             return
         if isinstance(optimizer, Optimizer):
-            for weight in weights:  # for optimizers that work along Keras's axes
+            for weight in weights:  # for optimizers that work along Keras's axes, or by name
                 weight.tensor.keras_layout = weight.layout
-            optimizer.build(parameters, names=[weight.path for weight in weights])
+                weight.tensor.path = weight.path
+            held = optimizer.param_groups[0]["params"]
+            if [*map(id, held)] != [*map(id, parameters)]:
+                optimizer.build(parameters)
             optimizer.after_step = [_constrain(w) for w in weights if w.constraint is not None]
         elif self._optimizer_factory is not None:
             if not _held(optimizer).issuperset(map(id, parameters)):
@@ -340,6 +344,10 @@ class Compiled:
     def _names_of_outputs(self) -> list[str] | None:
         model: Any = self
         return model.output_names if self._is_graph() else None
+
+    def _placed(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """A step that makes its tensors, in losses and metrics too, where the model trains."""
+        return placed(self._to_device(), step)
 
     def _to_device(self) -> torch.device:
         model: Any = self

@@ -219,11 +219,11 @@ class Fit(Passes):
         if self._ready:
             self._collect_parameters()
         own = self._own_step("train_step")
-        work = own or (lambda data: step.update(self, data))
+        work = self._placed(own or (lambda data: step.update(self, data)))
         watch = self._watch
         if watch is not None:
             watch.begin_epoch(epoch, first)
-            work = watch.around(own) if own else work
+            work = watch.around(work) if own else work
         data = batches if state is None else state.sampled(batches)
         count, last = run_epoch(self, data, work, calls, "train", first)
         if watch is not None:

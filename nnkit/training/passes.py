@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from nnkit.callbacks import CallbackList
-from nnkit.creation import beside
 from nnkit.data import unpack_x_y_sample_weight
 from nnkit.errors import ArgumentError, DataError, NotBuiltError
 from nnkit.symbolic import SymbolicTensor
@@ -35,7 +34,7 @@ class Passes(Compiled):
                 with suppress(NotBuiltError):  # a model of models need not have a `call`
                     self._get_ready(unpack_x_y_sample_weight(data)[0])
             with torch.set_grad_enabled(name == "train_step"):
-                return beside(data, method)(data)
+                return method(data)
 
         return run
 
@@ -71,7 +70,7 @@ class Passes(Compiled):
 
         self.stop_evaluating = False
         calls.on_test_begin()
-        count, done = run_epoch(self, batches, own or test, calls, "test")
+        count, done = run_epoch(self, batches, self._placed(own or test), calls, "test")
         logs = self._final_logs("test_step", done, own) if count else {}
         calls.on_test_end(logs)
         return logs

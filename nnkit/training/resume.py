@@ -186,10 +186,10 @@ class Resume:
         own = model._own_step("train_step")
         if own:
             model.train()
-            own(data)
+            model._placed(own)(data)
         else:
             waiting = model._labels_to_check
-            step.test(model, data)
+            model._placed(step.test)(model, data)
             model._checked, model._labels_to_check = False, waiting
 
     # -- writing -------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from nnkit.activations import keep_logits
-from nnkit.creation import beside
 from nnkit.data import unpack_x_y_sample_weight
 from nnkit.errors import DataError, NotCompiledError
 from nnkit.masks import attach_mask, mask_of
@@ -142,8 +141,7 @@ def _loss(model: Any, x: Any, y: Any, y_pred: Any, weight: Any, training: bool) 
     if not model._checked:
         _check(model, y, y_pred)
     if model._own_compute_loss:
-        compute = beside(x, model._call_compute_loss)
-        return compute(x, y, y_pred, weight, training)
+        return model._call_compute_loss(x, y, y_pred, weight, training)
     try:
         loss = objective.loss(y, y_pred, weight) if y is not None else None
     except IndexError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,8 +93,8 @@ class Trainer(Fit):
         if out is not None:
             graph = getattr(self, "_graph", None)
             check_out(out, None if own or graph is None else graph.outputs, batches.samples)
-        work = (
-            torch.no_grad()(self.predict_step) if own else (lambda data: step.predict(self, data))
+        work = self._placed(
+            torch.no_grad()(self.predict_step) if own else partial(step.predict, self)
         )
         collector = Collector(batches.samples, batches.batch_size, out)
 
@@ -136,7 +137,7 @@ class Trainer(Fit):
         if self._ready:
             self._collect_parameters()
         try:
-            logs = own(data) if own else step.update(self, data)
+            logs = self._placed(own or partial(step.update, self))(data)
         finally:
             self.eval()  # type: ignore[attr-defined]
         logs = self._final_logs("train_step", logs, own)
@@ -153,7 +154,7 @@ class Trainer(Fit):
         own = self._own_step("test_step")
         if not self._ready and not own:
             self._get_ready(data[0])
-        logs = own(data) if own else step.test(self, data)
+        logs = self._placed(own or partial(step.test, self))(data)
         logs = self._final_logs("test_step", logs, own)
         return logs if return_dict else self._in_order(logs)
 
@@ -161,7 +162,7 @@ class Trainer(Fit):
         """The outputs for this batch, as NumPy arrays."""
         self.eval()  # type: ignore[attr-defined]
         with torch.no_grad():
-            return on_host(self.predict_step(self._single(x, None, None, None)))
+            return on_host(self._placed(self.predict_step)(self._single(x, None, None, None)))
 
     def _single(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> Any:
         batches = make_batches(

@@ -32,6 +32,8 @@ RESULTS = {
     "mlp_digits_2016": "2 (16,) True",
     "multi_gpu_memory_lines": "torch.Size([2, 3]) 2",
     "own_loop_tf": "6 True",
+    "own_optimizer": "['3.5835', '1.2851', '0.6549', '0.3774', '0.2125'] True 15 80.0 0.8 "
+    "net/dense/kernel",
     "pandas_regression": "['epoch', 'loss', 'val_loss'] 2 (13,)",
     "sklearn_wrapper_old": "3 ['batch_size', 'epochs', 'optimizer'] (3,) (5,) (5, 3)",
     "subclassed_train_step": "['loss', 'mae'] True",
@@ -61,6 +63,7 @@ RESULTS = {
 MODERN = [
     "autoencoder",
     "cnn_digits_2017",
+    "own_optimizer",
     "resnet_functional",
     "save_and_load",
     "seq2seq",
