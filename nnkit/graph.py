@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from nnkit.errors import GraphError
+from nnkit.modes import asked_mode, note_recorded
 from nnkit.symbolic import Function, Node, SymbolicTensor, record
 from nnkit.tree import flatten, map_structure
 from nnkit.wrapper import as_layer
@@ -170,9 +171,10 @@ class Graph:
         calls = []
         for node in self.nodes:
             args, kwargs = map_structure(argument, (node.args, node.kwargs))
-            door = "training" in kwargs or (
-                not isinstance(node.op, Function) and node.op.casts((node.args, node.kwargs))
-            )
+            layer = not isinstance(node.op, Function)
+            if layer and "training" in kwargs:
+                note_recorded()
+            door = layer and ("training" in kwargs or node.op.casts((node.args, node.kwargs)))
             calls.append((node.op, args, kwargs, numbers(node.outputs), door))
         self.output_slots: list[int] = numbers(self.flat_outputs)
         self.mask_slots: list[int | None] = numbers(self.masks)
@@ -239,6 +241,8 @@ class Graph:
                     result = call(*[values[i] for i in sources])
             else:
                 args, kwargs = _fill(arguments, values)
+                if door and "training" in kwargs:
+                    kwargs["training"] = asked_mode(kwargs["training"])
                 result = call(*args, **kwargs)
             if type(targets) is int:
                 values[targets] = result

@@ -2,18 +2,58 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["hold_frozen", "in_mode", "is_settled", "join_mode", "mark_frozen", "needs_mode"]
+__all__ = [
+    "asked_mode", "hold_frozen", "in_mode", "is_settled", "join_mode", "mark_frozen",
+    "needs_mode", "note_recorded",
+]  # fmt: skip
+
+
+class _Asked(threading.local):
+    """The `training=` of the calls under way in this thread that gave one, the last one last."""
+
+    def __init__(self) -> None:
+        self.modes: list[bool] = []
+
+
+_asked = _Asked()
+# Whether a graph has recorded a `training=`: only then the calls of models have to be followed.
+_recorded = [False]
+
+
+def note_recorded() -> None:
+    """Say that a graph holds a call that was made with `training=`."""
+    _recorded[0] = True
+
+
+def asked_mode(recorded: Any) -> Any:
+    """The mode for a call in a graph: what the call of the model asks for, or what it recorded."""
+    return _asked.modes[-1] if _asked.modes else recorded
 
 
 @contextmanager
 def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
     """Inside, the module and all below it are in this mode; afterwards each is as it was."""
+    _asked.modes.append(training)
+    try:
+        if _differs(module, training):
+            with _switched(module, training):
+                yield
+        else:
+            yield
+    finally:
+        _asked.modes.pop()
+
+
+@contextmanager
+def _switched(module: nn.Module, training: bool) -> Iterator[None]:
     before = [(each, each.training, is_settled(each)) for each in module.modules()]
     module.train(training)
     try:
@@ -26,7 +66,13 @@ def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
 
 
 def needs_mode(module: nn.Module, training: bool) -> bool:
-    """Whether a call in this mode has to switch anything below the module."""
+    """Whether a call in this mode has to be made inside `in_mode`."""
+    if _recorded[0] and asked_mode(None) is not training:
+        return True
+    return _differs(module, training)
+
+
+def _differs(module: nn.Module, training: bool) -> bool:
     if module.training != training:
         return True
     # Augmentation in a model that was never switched is on, though the model is not.

@@ -37,6 +37,67 @@ def test_a_switched_model_is_not_searched_at_each_call(monkeypatch: pytest.Monke
     assert not needs_mode(model, False)
 
 
+class Tells(layers.Layer):
+    """1 in training, 2 in inference."""
+
+    def call(self, inputs: torch.Tensor, training: bool = False) -> torch.Tensor:
+        return inputs * 0 + (1 if training else 2)
+
+
+class Holds(nnkit.Model):
+    """Not a graph, but with one inside."""
+
+    def __init__(self, inner: nnkit.Model) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.inner(inputs)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("kind", ["layer", "inner", "outer", "held"])
+def test_a_call_of_the_model_overrides_the_mode_that_a_graph_recorded(
+    kind: str, recorded: bool
+) -> None:
+    x = nnkit.Input((1,))
+    part: nnkit.Layer = nnkit.Sequential([nnkit.Input((1,)), Tells()])
+    model = nnkit.Model(x, (Tells() if kind == "layer" else part)(x, training=recorded))
+    if kind == "outer":
+        y = nnkit.Input((1,))
+        model = nnkit.Model(y, model(y))
+    if kind == "held":
+        model = Holds(model)
+    ones = torch.ones(4, 1)
+    assert (model(ones) == (1 if recorded else 2)).all()
+    assert (model(ones, training=True) == 1).all()
+    assert (model(ones, training=False) == 2).all()
+    assert (model.predict(ones, verbose=0) == 2).all()
+    assert (model(ones) == (1 if recorded else 2)).all()
+    model.compile("sgd", "mse")
+    assert model.evaluate(ones, ones, verbose=0) == 1  # (2 - 1) ** 2
+    model.train()
+    assert (model(ones) == (1 if recorded else 2)).all()
+
+
+def test_fit_trains_what_a_graph_recorded_as_resting() -> None:
+    """As Keras does; `trainable = False` is what keeps batch normalization at rest in `fit`."""
+    for trainable in (True, False):
+        x = nnkit.Input((3,))
+        norm = layers.BatchNormalization(trainable=trainable)
+        model = nnkit.Model(x, layers.Dense(3)(norm(x, training=False)))
+        model.compile("sgd", "mse")
+        data = torch.rand(8, 3) + 3
+        model.fit(data, data, verbose=0)
+        assert (norm.moving_mean != 0).all() == trainable
+
+
+def test_functions_of_torch_keep_their_own_argument() -> None:
+    x = nnkit.Input((200,))
+    model = nnkit.Model(x, torch.nn.functional.dropout(x, 0.5, training=True))
+    assert (model.predict(torch.ones(1, 200), verbose=0) == 0).any()
+
+
 class Own(nnkit.Model):
     def __init__(self) -> None:
         super().__init__()
