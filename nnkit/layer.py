@@ -76,6 +76,7 @@ class Layer(Configured, LossOwner):
     keeps_shape: ClassVar[bool] = False
     starts_in_training: ClassVar[bool] = False
     _takes: ClassVar[frozenset[str]] = frozenset()
+    _input_name: ClassVar[str] = "inputs"
     _makes_mask: ClassVar[bool] = False
     _init_args: tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -92,6 +93,7 @@ class Layer(Configured, LossOwner):
         if body is not None:
             parameters = inspect.signature(body).parameters
             cls._takes = frozenset({"training", "mask"} & set(parameters))
+            cls._input_name = next(iter(positional(body)[1:]), "inputs")
             run = filling_training(body) if "training" in parameters else body
             cls.forward = run  # type: ignore[method-assign]
             cls.call = run  # type: ignore[attr-defined]
@@ -211,6 +213,8 @@ class Layer(Configured, LossOwner):
     # -- the call ------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not args and self._input_name in kwargs:
+            args = (kwargs.pop(self._input_name),)
         if has_symbolic(args, kwargs):
             return self._call_symbolic(args, kwargs)
         training = kwargs.pop("training", None) if kwargs else None

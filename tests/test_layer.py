@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from nnkit import layers
 from nnkit.errors import ArgumentError
 from nnkit.layer import Layer
 from nnkit.layers import BatchNormalization, Dense, Embedding, Input
@@ -94,6 +95,23 @@ def test_training(mode: bool, argument: Any, result: int) -> None:
         value = torch.ones(1, 1)
         assert model(value, training=argument).item() == result
         assert model.training is mode
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "shape"),
+    [
+        (lambda: Dense(2), "inputs", (2, 3)),
+        (lambda: BatchNormalization(), "inputs", (2, 3)),
+        (lambda: layers.RMSNormalization(), "x", (2, 3)),
+        (lambda: layers.LSTM(2), "sequences", (2, 4, 3)),
+        (lambda: Sequential([Input((3,)), Dense(2)]), "inputs", (2, 3)),
+    ],
+)
+def test_the_input_may_be_given_by_name(make: Any, name: str, shape: tuple[int, ...]) -> None:
+    layer, value = make(), torch.rand(shape)
+    first = layer(**{name: value})
+    assert torch.equal(first, layer(value))
+    assert layer(**{name: Input(shape[1:])}).shape == (None, *first.shape[1:])
 
 
 @pytest.mark.parametrize("kind", ["torch", "sequential", "nnkit"])

@@ -196,8 +196,8 @@ class RMSNormalization(NormalizationLayer):
     def build(self, input_shape: Any) -> None:
         self.weight = self.add_named_weight("scale", self.fix_sizes(input_shape))
 
-    def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        x = self.floating(inputs)
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.floating(x)
         axes = self.axes_of(x.ndim)
         if self.trailing(x.ndim):
             weight = self.weight

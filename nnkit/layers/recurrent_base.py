@@ -284,20 +284,20 @@ class TimeLayer(Layer):
 
     def call(
         self,
-        sequence: torch.Tensor,
+        sequences: torch.Tensor,
         initial_state: Any = None,
         mask: Any = None,
         training: bool | None = None,
     ) -> Any:
-        states = self._first_states(sequence, initial_state)
+        states = self._first_states(sequences, initial_state)
         if mask is not None:
-            mask = self._check_mask(sequence, mask)
-        if self.go_backwards and not sequence.is_meta:
-            sequence, mask = sequence.flip(1), None if mask is None else mask.flip(1)
+            mask = self._check_mask(sequences, mask)
+        if self.go_backwards and not sequences.is_meta:
+            sequences, mask = sequences.flip(1), None if mask is None else mask.flip(1)
         final = self.return_state or self.stateful
         wanted = Wanted(self.return_sequences, self.zero_output_for_mask, final)
-        output, last = self.run_all(sequence, states, mask, bool(training), wanted)
-        if self.stateful and not sequence.is_meta:
+        output, last = self.run_all(sequences, states, mask, bool(training), wanted)
+        if self.stateful and not sequences.is_meta:
             with torch.no_grad():
                 for kept, state in zip(self._kept(), last, strict=True):
                     kept.copy_(state)

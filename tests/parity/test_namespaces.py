@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from typing import Any
+
 import keras
 import pytest
 import torch
@@ -75,3 +78,27 @@ def test_what_cannot_be_set() -> None:
         nnkit.config.set_backend("jax")
     with pytest.raises(ArgumentError, match="channels last"):
         nnkit.config.set_image_data_format("channels_first")
+
+
+def arguments_of_call(kind: Any) -> list[str]:
+    names = list(inspect.signature(kind.call).parameters)[1:]
+    return [name for name in names if name not in ("args", "kwargs")]
+
+
+# Their calls have another name for it, or none.
+NAMED_OTHERWISE = {
+    "InputLayer", "Layer", "Pipeline", "SimpleRNNCell", "TorchModuleWrapper", "Wrapper",
+}  # fmt: skip
+SHARED = sorted(
+    name
+    for name in set(dir(keras.layers)) & set(nnkit.layers.__all__) - NAMED_OTHERWISE
+    if hasattr(getattr(keras.layers, name), "call")
+)
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_the_arguments_of_a_layers_call(name: str) -> None:
+    expected = arguments_of_call(getattr(keras.layers, name))
+    found = arguments_of_call(getattr(nnkit.layers, name))
+    assert found[:1] == expected[:1]
+    assert set(expected) - set(found) <= {"training"}  # which every layer takes
