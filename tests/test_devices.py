@@ -16,7 +16,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 import nnkit
-from nnkit import layers, losses, ops, optimizers
+from nnkit import layers, losses, metrics, ops, optimizers
 from nnkit.creation import placed
 from nnkit.layers.augmentation import TorchVisionTransform
 from nnkit.testing.case import Case, as_list
@@ -131,6 +131,27 @@ def test_losses_stay_on_their_device(mode: FakeTensorMode, name: str) -> None:
         y_pred = fake(mode, torch.empty(OUTPUTS))
         y_true = fake(mode, torch.empty(6, dtype=torch.int64) if name in SPARSE else y_pred)
         assert kind()(y_true, y_pred).device == DEVICE
+
+
+def test_the_state_of_a_metric_comes_to_the_values_before_they_meet(mode: FakeTensorMode) -> None:
+    came: list[Any] = []
+
+    class Sums(metrics.Metric):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sums = self.add_weight(shape=(3,))
+
+        def _here(self, value: Any) -> Any:
+            came.append(value.device)
+            return value
+
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+            came.append("update")
+
+    metric = Sums()
+    with mode:
+        metric.update_state(torch.ones(2), fake(mode, torch.empty(2, 3)))
+    assert came == [DEVICE, "update"]
 
 
 def test_new_tensors_lie_beside_the_data(mode: FakeTensorMode) -> None:

@@ -170,13 +170,19 @@ class Metric(OldResetStates):
 
 
 def _with_values(update: Callable[..., Any]) -> Callable[..., Any]:
-    """Skip what has no values: a layer may update a metric while its shapes are inferred."""
+    """Skip what has no values: a layer may update a metric while its shapes are inferred.
+
+    And take the state to where the values are before they meet.
+    """
 
     @functools.wraps(update)
     def update_state(self: Metric, *args: Any, **kwargs: Any) -> Any:
         for value in args:
-            if isinstance(value, Tensor) and value.is_meta:
-                return None
+            if isinstance(value, Tensor) and not value.is_cpu:
+                if value.is_meta:
+                    return None
+                if self._variables:
+                    self._here(value)
         return update(self, *args, **kwargs)
 
     return update_state
