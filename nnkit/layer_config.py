@@ -58,6 +58,7 @@ _ALSO: dict[str, tuple[str, ...]] = {"AdditiveAttention": ("seed",)}
 _KEPT_AS = {
     ("EinsumDense", "output_shape"): "partial_output_shape",
     ("MultiHeadAttention", "output_shape"): "_output_shape",
+    ("TorchModuleWrapper", "output_shape"): "_output_shape",
 }
 # Layers for which Keras writes the name of the dtype alone, and not whether they are trainable.
 _SHORT = {"Discretization", "HashedCrossing", "InputLayer"}

@@ -58,6 +58,7 @@ class TorchModuleWrapper(Layer):
 
     Args:
         module: any torch module.
+        output_shape: accepted for Keras's sake; the module itself shows its shapes.
         data_format: "channels_first" moves the last axis of an image or sequence to where torch's
             convolutions want it and back; None passes tensors as they are.
 
@@ -69,13 +70,18 @@ class TorchModuleWrapper(Layer):
     channels_first = False
 
     def __init__(
-        self, module: nn.Module, name: str | None = None, data_format: str | None = None, **kw: Any
+        self,
+        module: nn.Module,
+        name: str | None = None,
+        output_shape: Any = None,
+        data_format: str | None = None,
+        **kw: Any,
     ) -> None:
         if not isinstance(module, nn.Module):
             raise ArgumentError(f"TorchModuleWrapper needs a torch module, got {module!r}.")
         super().__init__(name=name or auto_name(type(module).__name__), **kw)
         self.module = module
-        self.data_format = data_format
+        self._output_shape, self.data_format = output_shape, data_format
         self.built = True
 
     @classmethod

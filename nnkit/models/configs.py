@@ -11,6 +11,7 @@ from nnkit.errors import ArgumentError, ConfigError
 from nnkit.graph import Graph
 from nnkit.layers import deserialize
 from nnkit.layers.augmentation.base import BaseImagePreprocessingLayer
+from nnkit.layers.augmentation.pipeline import Pipeline
 from nnkit.masks import mask_of
 from nnkit.models.operations import Operation, operation_of, written
 from nnkit.serialization import (
@@ -22,6 +23,8 @@ from nnkit.symbolic import Function, Node, SymbolicTensor
 from nnkit.tree import flatten, map_structure
 
 __all__ = ["graph_config", "layer_of", "read_graph"]
+
+_AUGMENTING = (BaseImagePreprocessingLayer, Pipeline)
 
 
 # -- writing ---------------------------------------------------------------------------------------
@@ -170,7 +173,7 @@ def read_graph(config: dict[str, Any]) -> tuple[Any, Any]:
                     args, kwargs = _arguments(waiting[0], results)
                 except _MissingError:
                     break
-                if isinstance(made[name], BaseImagePreprocessingLayer) and kwargs.get("training"):
+                if isinstance(made[name], _AUGMENTING) and kwargs.get("training"):
                     del kwargs["training"]  # Keras writes their default, which its models override
                 results[name].append(flatten(made[name](*args, **kwargs)))
                 _keep_name(made[name], results[name][-1])

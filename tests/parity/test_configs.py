@@ -200,8 +200,6 @@ LEFT_OUT = {
 }  # fmt: skip
 # Where nnkit writes something else on purpose: path of the key, and why.
 EXCEPTIONS = {
-    ("Pipeline", "config.dtype"): "Keras forgets the argument",
-    ("Pipeline", "config.trainable"): "Keras forgets the argument",
     ("RandomCrop", "config.seed"): "Keras draws one; nnkit keeps None, so that each run differs",
     ("L1", "config.l1"): "Keras rounds the factor to float32",
     ("OrthogonalRegularizer", "config.factor"): "Keras rounds the factor to float32",

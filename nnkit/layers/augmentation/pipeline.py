@@ -51,6 +51,10 @@ class Pipeline(Layer):
             inputs = layer(inputs, training=training)
         return inputs
 
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {key: config[key] for key in ("layers", "name")}  # Keras's takes nothing else
+
 
 class MaxNumBoundingBoxes(PixelLayer):
     """Give every image the same number of boxes: the first ones, filled up with `fill_value`.
