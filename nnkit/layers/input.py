@@ -49,6 +49,13 @@ class InputLayer(Layer):
                 "Input takes shape, batch_size, dtype and name; sparse, ragged, "
                 "tensor and optional inputs do not exist here."
             )
+        if dtype == "string":
+            raise ArgumentError(
+                "Input(dtype='string'): a model takes numbers. Call the TextVectorization or "
+                "StringLookup layer on the texts first, and begin the model after it, with "
+                "Input(shape, dtype='int64'). Of a model in a file, save in Keras what follows "
+                "that layer: keras.Model(layer.output, model.output)."
+            )
         shape = kwargs.pop("input_shape", shape)
         super().__init__(
             name=name or auto_name("input_layer"),

@@ -360,6 +360,66 @@ def test_nested_too_deeply(tmp_path: Path) -> None:
         load_model(rewritten(tmp_path / "model.keras", config__json=deep))
 
 
+def packed(path: Path, compression: int, **members: bytes) -> Path:
+    """A copy of an archive with compressed members, some of them others."""
+    other = path.with_name("packed.keras")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w", compression) as new:
+        given = {name.replace("__", "."): content for name, content in members.items()}
+        for name in [*old.namelist(), *(given.keys() - set(old.namelist()))]:
+            new.writestr(name, given[name] if name in given else old.read(name))
+    return other
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_compressed_members(compression: int, tmp_path: Path) -> None:
+    path, model = tmp_path / "model.keras", simple()
+    model.save(path)
+    torch.testing.assert_close(load_model(packed(path, compression))(X), model(X))
+    huge = bytes(2**26 + 2**20)
+    bomb = packed(path, compression, model__weights__h5=huge)
+    assert bomb.stat().st_size < 2**18
+    with pytest.raises(FileError, match=r"'model.weights.h5' claims to be 68157440 bytes"):
+        load_model(bomb)
+    with pytest.raises(FileError, match=r"'config.json' claims to be 68157440 bytes"):
+        load_model(packed(path, compression, config__json=huge))
+
+
+def test_an_asset_is_no_longer_than_it_can_be(tmp_path: Path) -> None:
+    lookup = IntegerLookup()
+    lookup.adapt([7, 7, 5])
+    path = tmp_path / "model.keras"
+    Sequential([Input((2,), dtype="int64"), lookup]).save(path)
+    name = "assets/layers/integer_lookup/vocabulary.txt"
+    other = packed(path, zipfile.ZIP_DEFLATED, **{name: b"-1\n7\n9"})
+    assert load_model(other)(torch.tensor([[9, 5]])).tolist() == [[2, 0]]
+    other = packed(path, zipfile.ZIP_DEFLATED, **{name: bytes(2**23 + 2**20)})
+    with pytest.raises(FileError, match=r"vocabulary.txt' claims to be 9437184 bytes"):
+        load_model(other)
+
+
+def test_a_config_of_many_parts(tmp_path: Path) -> None:
+    simple().save(tmp_path / "model.keras")
+    many = json.dumps([{}] * 2**18)
+    with pytest.raises(FileError, match="its config of 1048576 bytes is longer than that of any"):
+        load_model(rewritten(tmp_path / "model.keras", config__json=many))
+    long = json.dumps("x" * 2**24)
+    with pytest.raises(FileError, match=r"'config.json' claims to be 16777218 bytes"):
+        load_model(rewritten(tmp_path / "model.keras", config__json=long))
+
+
+def test_texts_go_into_no_model(tmp_path: Path) -> None:
+    what_to_do = r"Input\(dtype='string'\): a model takes numbers.*begin the model after it"
+    with pytest.raises(ArgumentError, match=what_to_do):
+        Input((1,), dtype="string")
+    path = tmp_path / "model.keras"
+    simple().save(path)
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    config["config"]["layers"][0]["config"]["dtype"] = "string"
+    with pytest.raises(FileError, match=f"(?s)cannot be loaded.*{what_to_do}"):
+        load_model(rewritten(path, config__json=json.dumps(config)))
+
+
 def test_texts_whose_sizes_go_in_a_circle(tmp_path: Path) -> None:
     path, file = whole_h5(tmp_path)
     file.close()
