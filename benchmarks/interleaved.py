@@ -34,28 +34,33 @@ class Ratio(NamedTuple):
         )
 
 
-def timed(run: Run) -> float:
+Clock = Callable[[], float]
+
+
+def timed(run: Run, clock: Clock = time.perf_counter) -> float:
     """Seconds of one run, the device's work included."""
     wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     wait()
-    start = time.perf_counter()
+    start = clock()
     run()
     wait()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def compare(ours: Run, theirs: Run, rounds: int = 11, warmup: int = 1) -> Ratio:
+def compare(
+    ours: Run, theirs: Run, rounds: int = 11, warmup: int = 1, clock: Clock = time.perf_counter
+) -> Ratio:
     """Run both in turn; each round begins with the one that ended the last."""
     for _ in range(warmup):
         ours(), theirs()
     pairs = []
     for number in range(rounds):
         if number % 2:
-            second = timed(theirs)
-            pairs.append((timed(ours), second))
+            second = timed(theirs, clock)
+            pairs.append((timed(ours, clock), second))
         else:
-            first = timed(ours)
-            pairs.append((first, timed(theirs)))
+            first = timed(ours, clock)
+            pairs.append((first, timed(theirs, clock)))
     quotients = [a / b for a, b in pairs]
     return Ratio(
         statistics.median(quotients),
