@@ -2,7 +2,8 @@
 
 Both read the same JPEG files with the same number of workers, and resize without smoothing. Rounds
 alternate. `--cpu` counts the CPU time of all processes in place of the time on the wall, for a
-machine that others use too. The second line compares a pass kept by `cache()` with one that reads the files.
+machine that others use too. The second line compares a pass kept by `cache()` with one that reads
+the files.
 
     python benchmarks/image_folder.py --workers 2
 """
