@@ -8,9 +8,19 @@ import pytest
 import torch
 from torch import nn
 
-from nnkit.errors import ShapeError
+from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
-from nnkit.layers import LSTM, Activation, Dense, Flatten, Input, InputLayer
+from nnkit.layers import (
+    LSTM,
+    Activation,
+    Dense,
+    Embedding,
+    Flatten,
+    Input,
+    InputLayer,
+    StringLookup,
+    TextVectorization,
+)
 from nnkit.models import Model, Sequential
 
 STARTS = [
@@ -89,6 +99,12 @@ def test_a_misfit_shows_when_it_is_added() -> None:
         model.add(nn.Linear(5, 2))
     assert len(model.layers) == 1
     assert model(torch.rand(2, 4)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("kind", [StringLookup, TextVectorization])
+def test_words_are_refused_before_there_is_data(kind: type[Layer]) -> None:
+    with pytest.raises(ArgumentError, match="Call it on the data instead, x = layer"):
+        Sequential([kind(vocabulary=["a", "b"]), Embedding(4, 2)])
 
 
 def test_torch_modules_keep_torchs_keys() -> None:

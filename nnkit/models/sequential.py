@@ -16,6 +16,7 @@ from nnkit.graph import Graph
 from nnkit.layer import Layer
 from nnkit.layer_config import config_of, readable
 from nnkit.layers.input import InputLayer
+from nnkit.layers.text import StringLookup, TextVectorization
 from nnkit.models.configs import layer_of
 from nnkit.models.model import Model, _bare
 from nnkit.modes import join_mode
@@ -81,6 +82,8 @@ class Sequential(Model):
             self._enter(layer)
             return
         layer = as_layer(layer)
+        if isinstance(layer, (StringLookup, TextVectorization)):
+            layer.check_input(())  # which says that words are no tensors
         if any(layer.key == other.key for other in self._stack):
             raise GraphError(
                 f"Two layers of {self.name!r} are called {layer.name!r}. "
