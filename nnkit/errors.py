@@ -38,6 +38,7 @@ __all__ = [
     "NotBuiltError",
     "NotCompiledError",
     "ShapeError",
+    "level_outside",
     "unknown_name",
     "warn_user",
 ]
@@ -109,8 +110,13 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ArgumentError
 
 def warn_user(message: str) -> None:
     """Warn, pointing at the line outside of nnkit that led here."""
+    warnings.warn(message, UserWarning, stacklevel=level_outside())
+
+
+def level_outside() -> int:
+    """The `stacklevel` by which the caller's warning points at the first line outside of nnkit."""
     package = os.path.dirname(os.path.abspath(__file__)) + os.sep
-    frame, level = sys._getframe(1), 2
+    frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, UserWarning, stacklevel=level)
+    return level

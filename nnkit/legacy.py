@@ -12,6 +12,8 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from nnkit.errors import level_outside
+
 __all__ = [
     "OldResetStates",
     "accept_old_arguments",
@@ -24,11 +26,18 @@ __all__ = [
 _told: set[str] = set()
 
 
-def warn_once(old: str, advice: str, stacklevel: int = 2) -> None:
-    """Warn of an old spelling the first time it is met in this process."""
+def warn_once(old: str, advice: str, stacklevel: int | None = None) -> None:
+    """Warn of an old spelling the first time it is met in this process.
+
+    Args:
+        old: the spelling.
+        advice: what to do, a sentence.
+        stacklevel: whose line is shown, 2 for the caller's; the first outside of nnkit when None.
+    """
     if old not in _told:
         _told.add(old)
-        warnings.warn(f"{old} is an old spelling: {advice}", FutureWarning, stacklevel + 1)
+        level = level_outside() if stacklevel is None else stacklevel + 1
+        warnings.warn(f"{old} is an old spelling: {advice}", FutureWarning, level)
 
 
 class OldResetStates:
@@ -36,7 +45,7 @@ class OldResetStates:
 
     def reset_states(self) -> None:
         """The same as `reset_state`."""
-        warn_once(f"{type(self).__name__}.reset_states", "write reset_state.")
+        warn_once(f"{type(self).__name__}.reset_states", "write reset_state.", 2)
         self.reset_state()  # type: ignore[attr-defined]
 
 
@@ -179,7 +188,7 @@ def _layer_init(init: Callable[..., None], owner: str) -> Callable[..., None]:
             object.__setattr__(self, "_init_args", (args, kwargs))
         init(self, *args, **kwargs)
         if weights is not None:
-            warn_once(f"{owner}(weights=)", "call layer.set_weights once the layer is built.")
+            warn_once(f"{owner}(weights=)", "call layer.set_weights once the layer is built.", 2)
             self.__dict__["_initial_weights"] = weights
         return None
 

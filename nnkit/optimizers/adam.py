@@ -8,8 +8,8 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
-from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import epsilon_of
+from nnkit.optimizers.base import REGISTRY
+from nnkit.optimizers.moments import TwoMoments
 from nnkit.optimizers.plan import Plan, average_squares_
 from nnkit.optimizers.settings import Common
 from nnkit.shapes import number
@@ -39,7 +39,7 @@ def unfused_adam(
 
 
 @REGISTRY.add()
-class Adam(Optimizer):
+class Adam(TwoMoments):
     """Steps along the mean gradient, divided by the root of the mean squared gradient.
 
     Args:
@@ -63,15 +63,11 @@ class Adam(Optimizer):
         weight_decay: float | None = None,
         **common: Unpack[Common],
     ) -> None:
-        super().__init__(learning_rate, weight_decay, **common)
-        self.beta_1 = number(self, "beta_1", beta_1, 0, below=1)
-        self.beta_2 = number(self, "beta_2", beta_2, 0, below=1)
-        self.epsilon = epsilon_of(self, epsilon)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, weight_decay, **common)
         self.amsgrad = bool(amsgrad)
 
     def slots(self) -> dict[str, float]:
-        names = ["momentum", "velocity", *(["velocity_hat"] if self.amsgrad else [])]
-        return dict.fromkeys(names, 0.0)
+        return {**super().slots(), **({"velocity_hat": 0.0} if self.amsgrad else {})}
 
     def decay_weights(self, plan: Plan, learning_rate: float) -> None:
         if not self._kernel_decays(plan):
@@ -112,13 +108,7 @@ class Adam(Optimizer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-            "amsgrad": self.amsgrad,
-        }
+        return {**super().get_config(), "amsgrad": self.amsgrad}
 
 
 @REGISTRY.add()

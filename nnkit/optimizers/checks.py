@@ -85,7 +85,7 @@ def of_step(function: Callable[..., Any]) -> Callable[[int], float]:
 def epsilon_of(who: Any, value: Any) -> float:
     """A small number, not negative; None, as programs for Keras 2 write it, is the default."""
     if value is None:
-        warn_once("epsilon=None", "leave it out.", 3)
+        warn_once("epsilon=None", "leave it out.")
         return config.epsilon()
     return float(number(who, "epsilon", value, 0))
 
@@ -111,7 +111,7 @@ def check_count(name: str, value: Any, least: int) -> None:
 def reject_unknown(owner: type, arguments: dict[str, Any]) -> None:
     """Raise for the first argument the optimizer does not have."""
     if arguments.pop("decay", None):
-        warn_once(f"{owner.__name__}(decay=)", _DECAY, 5)
+        warn_once(f"{owner.__name__}(decay=)", _DECAY)
     for name in arguments:
         known = [known for known in inspect.signature(owner).parameters if known != "kwargs"]
         raise unknown_name(f"argument of {owner.__name__}", name, known)

@@ -8,17 +8,16 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
-from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.optimizers.checks import epsilon_of
+from nnkit.optimizers.base import REGISTRY
+from nnkit.optimizers.moments import TwoMoments
 from nnkit.optimizers.plan import Plan, average_squares_
 from nnkit.optimizers.settings import Common
-from nnkit.shapes import number
 
 __all__ = ["Nadam"]
 
 
 @REGISTRY.add()
-class Nadam(Optimizer):
+class Nadam(TwoMoments):
     """`Adam` that looks one step ahead along the momentum.
 
     Args:
@@ -41,15 +40,9 @@ class Nadam(Optimizer):
         weight_decay: float | None = None,
         **common: Unpack[Common],
     ) -> None:
-        super().__init__(learning_rate, weight_decay, **common)
-        self.beta_1 = number(self, "beta_1", beta_1, 0, below=1)
-        self.beta_2 = number(self, "beta_2", beta_2, 0, below=1)
-        self.epsilon = epsilon_of(self, epsilon)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, weight_decay, **common)
         # The product of all momentum factors so far: a number that changes, so it is in the group.
         self.param_groups[0]["u_product"] = 1.0
-
-    def slots(self) -> dict[str, float]:
-        return {"momentum": 0.0, "velocity": 0.0}
 
     @property
     def variables(self) -> list[Tensor]:
@@ -71,11 +64,3 @@ class Nadam(Optimizer):
         rate = -learning_rate * correction
         torch._foreach_addcdiv_(plan.params, momentums, roots, rate * ahead / (1 - product * ahead))
         torch._foreach_addcdiv_(plan.params, grads, roots, rate * (1 - now) / (1 - product))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-        }

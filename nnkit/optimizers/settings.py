@@ -96,7 +96,7 @@ class Settings(torch.optim.Optimizer):
     ) -> None:
         checks.learning_rate(type(self).__name__, learning_rate)
         if "lr" in kwargs:
-            warn_once("lr=", "write learning_rate=.", 4)
+            warn_once("lr=", "write learning_rate=.")
             learning_rate = kwargs.pop("lr")
         checks.reject_unknown(type(self), kwargs)
         checks.check_clipping(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 import warnings
 
 import pytest
@@ -15,6 +13,7 @@ from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from nnkit.layers.input import Input
+from tests.layers.life import goes_through_life
 
 X = torch.tensor([[-3.0, -0.5, 0.0, 0.5, 9.0]])
 
@@ -127,12 +126,4 @@ LAYERS = [ReLU(6, 0.1, 0.5), LeakyReLU(), PReLU(shared_axes=[1]), ELU(), Softmax
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_module_life(layer: Layer) -> None:
     x = torch.randn(2, 4, 5)
-    expected = layer(x)
-    torch.compiler.reset()  # all layers share one __call__, and its recompilations are limited
-    compiled = torch.compile(layer, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(x), expected)
-    torch.testing.assert_close(copy.deepcopy(layer)(x), expected)
-    torch.testing.assert_close(pickle.loads(pickle.dumps(layer))(x), expected)
-    again = type(layer).from_config(layer.get_config())
-    assert again.get_config() == layer.get_config()
-    torch.testing.assert_close(again(x), expected)
+    goes_through_life(layer, x)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from nnkit.layer import Layer
 from nnkit.layers.core import Activation, Dense, Lambda
 from nnkit.layers.einsum_dense import EinsumDense
 from nnkit.layers.input import Input
+from tests.layers.life import goes_through_life
 
 
 @pytest.mark.parametrize(
@@ -134,19 +133,7 @@ LAYERS = [Dense(3), Dense(2, "softmax", False, "he_normal"), Activation("gelu"),
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_module_life(layer: Layer) -> None:
     x = torch.randn(2, 4, 5)
-    expected = layer(x)
-    torch.compiler.reset()  # all layers share one __call__, and its recompilations are limited
-    compiled = torch.compile(layer, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(x), expected)
-    torch.testing.assert_close(copy.deepcopy(layer)(x), expected)
-    torch.testing.assert_close(pickle.loads(pickle.dumps(layer))(x), expected)
-    if isinstance(layer, Lambda):
-        return
-    again = type(layer).from_config(layer.get_config())
-    assert again.get_config() == layer.get_config()
-    again(x)
-    again.set_weights(layer.get_weights())
-    torch.testing.assert_close(again(x), expected)
+    goes_through_life(layer, x, config=not isinstance(layer, Lambda))
 
 
 def test_lambda_fills_mask_and_training() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from nnkit.layer import Layer
 from nnkit.layers.core import Dense
 from nnkit.layers.identity import Identity, Masking
 from nnkit.layers.input import Input
+from tests.layers.life import goes_through_life
 
 
 def test_identity_gives_the_input_itself() -> None:
@@ -60,12 +59,4 @@ def test_masks_in_a_graph() -> None:
 def test_module_life(layer: Layer) -> None:
     x = torch.randn(2, 4, 5)
     x[:, 1] = 1
-    expected = layer(x)
-    torch.compiler.reset()  # all layers share one __call__, and its recompilations are limited
-    compiled = torch.compile(layer, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(x), expected)
-    torch.testing.assert_close(copy.deepcopy(layer)(x), expected)
-    torch.testing.assert_close(pickle.loads(pickle.dumps(layer))(x), expected)
-    again = type(layer).from_config(layer.get_config())
-    assert again.get_config() == layer.get_config()
-    torch.testing.assert_close(again(x), expected)
+    goes_through_life(layer, x)

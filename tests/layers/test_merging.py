@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from typing import Any
 
 import numpy as np
@@ -29,6 +27,7 @@ from nnkit.layers.merging import (
     concatenate,
     dot,
 )
+from tests.layers.life import goes_through_life
 
 
 @pytest.mark.parametrize(
@@ -211,12 +210,4 @@ LAYERS = [
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_module_life(layer: Merge) -> None:
     x = [torch.randn(2, 3, 3), torch.randn(2, 3, 3)]
-    expected = layer(x)
-    torch.compiler.reset()  # all layers share one __call__, and its recompilations are limited
-    compiled = torch.compile(layer, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(x), expected)
-    torch.testing.assert_close(copy.deepcopy(layer)(x), expected)
-    torch.testing.assert_close(pickle.loads(pickle.dumps(layer))(x), expected)
-    again = type(layer).from_config(layer.get_config())
-    assert again.get_config() == layer.get_config()
-    torch.testing.assert_close(again(x), expected)
+    goes_through_life(layer, x)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import json
-import pickle
 from typing import Any
 
 import numpy as np
@@ -15,6 +12,7 @@ from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layers.identity import Masking
 from nnkit.layers.input import Input
 from nnkit.layers.preprocessing import Rescaling
+from tests.layers.life import goes_through_life
 
 
 @pytest.mark.parametrize(
@@ -77,12 +75,4 @@ LAYERS = [Rescaling(1 / 255), Rescaling([1.0, 2.0, 3.0], 1), Rescaling(2, np.one
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
 def test_module_life(layer: Rescaling, dtype: torch.dtype) -> None:
     x = torch.arange(12).reshape(2, 2, 3).to(dtype)
-    expected = layer(x)
-    torch.compiler.reset()  # all layers share one __call__, and its recompilations are limited
-    compiled = torch.compile(layer, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(x), expected)
-    torch.testing.assert_close(copy.deepcopy(layer)(x), expected)
-    torch.testing.assert_close(pickle.loads(pickle.dumps(layer))(x), expected)
-    again = Rescaling.from_config(json.loads(json.dumps(layer.get_config())))
-    assert again.get_config() == layer.get_config()
-    torch.testing.assert_close(again(x), expected)
+    goes_through_life(layer, x)

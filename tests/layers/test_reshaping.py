@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
-
 import numpy as np
 import pytest
 import torch
@@ -28,6 +25,7 @@ from nnkit.layers import (
     ZeroPadding3D,
 )
 from nnkit.layers.input import Input
+from tests.layers.life import goes_through_life
 
 
 @pytest.mark.parametrize(
@@ -183,15 +181,7 @@ LAYERS = [
 @pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=lambda value: getattr(value, "name", ""))
 def test_module_life(layer: Layer, shape: tuple) -> None:
     x = torch.randn(shape)
-    expected = layer(x)
-    torch.compiler.reset()  # all layers share one __call__, and its recompilations are limited
-    compiled = torch.compile(layer, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(x), expected)
-    torch.testing.assert_close(copy.deepcopy(layer)(x), expected)
-    torch.testing.assert_close(pickle.loads(pickle.dumps(layer))(x), expected)
-    again = type(layer).from_config(layer.get_config())
-    assert again.get_config() == layer.get_config()
-    torch.testing.assert_close(again(x), expected)
+    goes_through_life(layer, x)
 
 
 @pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=lambda value: getattr(value, "name", ""))
