@@ -36,6 +36,7 @@ from nnkit.layer_config import Configured
 from nnkit.masks import attach_mask, mask_of
 from nnkit.modes import in_mode, is_settled, join_mode, needs_mode
 from nnkit.naming import auto_name
+from nnkit.own_files import Filed
 from nnkit.precision import in_region
 from nnkit.probing import is_meta, placeholders, run_on_meta, shape_of
 from nnkit.shapes import axes, check, describe
@@ -45,7 +46,7 @@ from nnkit.tree import flatten, map_structure
 __all__ = ["Layer"]
 
 
-class Layer(Configured, LossOwner):
+class Layer(Configured, Filed, LossOwner):
     """Base of all layers.
 
     Write `build(input_shape)` to make weights with `add_weight`, and `call(inputs)` (or `forward`)

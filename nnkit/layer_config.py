@@ -129,6 +129,8 @@ def _bound(layer: Any, owner: type) -> dict[str, Any]:
     for name, parameter in signature.parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
             found.update(found.pop(name, {}))
+        elif parameter.kind is parameter.VAR_POSITIONAL and not found.get(name):
+            found.pop(name, None)  # `*args` that are only passed on: nothing was given
     return found
 
 

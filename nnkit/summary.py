@@ -258,7 +258,8 @@ def _cells(texts: list[str], widths: list[int]) -> list[str]:
 
 def _totals(model: Any) -> list[str]:
     trainable, frozen = model.trainable_weights, model.non_trainable_weights
-    state = getattr(model.optimizer, "variables", None) or []
+    made = getattr(model.optimizer, "built", False)  # with the first update, or from a file
+    state = model.optimizer.variables if made else []
     unbuilt = not model.built and not trainable
     lines = [
         f" Total params: {_count([*trainable, *frozen, *state])}",

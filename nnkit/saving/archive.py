@@ -101,7 +101,8 @@ def _load(
         with supplying(custom_objects), sharing_objects():
             declared = sum(stored.size for stored in found.weights.values())
             model = made(config, declared, size)
-            take_assets(model, lambda name: _asset(archive, members, name, size))
+            names = [name.removeprefix(f"{_ASSETS}/") for name in members if name[-1:] != "/"]
+            take_assets(model, names, lambda name: _asset(archive, members, name, size))
             if model.built:
                 fill(model, found.weights)
             elif found.weights:

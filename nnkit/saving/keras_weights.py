@@ -23,16 +23,18 @@ from nnkit.layers.raw_data import DataLayer
 from nnkit.layers.recurrent_base import Recurrent
 from nnkit.layouts import SAME
 from nnkit.naming import to_snake_case
+from nnkit.own_files import keeps
 from nnkit.saving.file_part import Part
 from nnkit.saving.hdf5 import Reader, group_at, reading, telling
 from nnkit.saving.hdf5_writer import new_file
+from nnkit.saving.own_parts import arrays_of
 from nnkit.saving.places import Contents, Place, Stored
 from nnkit.weights import Weight, WeightOwner
 from nnkit.wrapper import TorchModuleWrapper
 
 __all__ = [
-    "children", "join", "opened", "opened_by_name", "places", "places_by_name", "walk",
-    "write",
+    "children", "join", "opened", "opened_by_name", "own_groups", "places", "places_by_name",
+    "walk", "write",
 ]  # fmt: skip
 
 # Keras keeps these in the same file; they are no weights of the model.
@@ -54,6 +56,9 @@ def write(model: Layer, target: Any, more: Iterable[tuple[str, Any, Any]] = ()) 
                 group.attrs["name"] = module.name
             for key, weight in weights.items():
                 file.add(group, key, weight.layout.to_keras(weight.tensor))
+            if keeps(module, "own_variables"):
+                for key, value in arrays_of(module):
+                    file.add(group, key, value)
         for prefix, thing, values in more:
             group = file.root.create_group(join(prefix, "vars"))
             group.attrs["name"] = thing.name
@@ -71,6 +76,15 @@ def places(model: Layer) -> dict[str, Place]:
             path = f"{join(prefix, 'vars')}/{key}"
             found[path] = Place(prefix, label, weight.tensor, weight.layout)
     return found
+
+
+def own_groups(model: Layer) -> dict[str, Any]:
+    """The layers that write and read their arrays themselves, by the groups of these."""
+    return {
+        join(prefix, "vars"): module
+        for prefix, module, _ in walk(model, "", set())
+        if keeps(module, "own_variables")
+    }
 
 
 @contextmanager
@@ -153,7 +167,9 @@ def walk(module: nn.Module, prefix: str, seen: set[int]) -> Iterator[_Visit]:
     own = {str(index): weight for index, weight in enumerate(module._own())}
     if isinstance(module, DataLayer):
         own |= {key: Weight(key, value, SAME) for key, value in module.learned_values().items()}
-    if own and isinstance(module, Recurrent):
+    if keeps(module, "own_variables"):
+        yield prefix, module, {}
+    elif own and isinstance(module, Recurrent):
         # Keras's recurrent layers hold a cell, which holds the weights.
         yield prefix, module, {}
         yield join(prefix, "cell"), module, own

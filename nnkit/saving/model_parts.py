@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,8 +20,10 @@ from nnkit.layer import Layer
 from nnkit.layers.raw_data import DataLayer
 from nnkit.layouts import SAME, Layout
 from nnkit.optimizers import Optimizer
-from nnkit.saving.keras_weights import join, places, walk
+from nnkit.own_files import keeps
+from nnkit.saving.keras_weights import join, own_groups, places, walk
 from nnkit.saving.keras_weights import write as write_weights
+from nnkit.saving.own_parts import apart, files_of, give_arrays, give_files
 from nnkit.saving.places import Place, Stored, compare
 from nnkit.saving.places import fill as fill_places
 from nnkit.serialization import deserialize_keras_object
@@ -99,11 +101,14 @@ def fill(
 
     Raises: FileError that lists all that does not fit, or for a damaged weight.
     """
+    groups = own_groups(model) if wanted is None else {}
     wanted = places(model) if wanted is None else wanted
-    report, misfits = compare(wanted, found)
+    rest, kept = apart(found, groups)
+    report, misfits = compare(wanted, rest)
     if misfits:
         raise FileError(f"its weights do not fit {model.label}:\n{report}")
-    fill_places(model, wanted, found)
+    fill_places(model, wanted, rest)
+    give_arrays(groups, kept)
 
 
 _Slots = list[tuple[torch.Tensor, Layout]]
@@ -185,25 +190,34 @@ def take_values(optimizer: Any, slots: _Slots, values: list[Stored]) -> None:
 
 
 def assets(model: Layer) -> dict[str, bytes]:
-    """The files of layers that learned a vocabulary, by their paths."""
+    """The files of layers that learned a vocabulary or write their own, by their paths."""
     return {
         join(prefix, name): content
         for prefix, module, _ in walk(model, "", set())
-        if isinstance(module, DataLayer)
-        for name, content in module.learned_files().items()
+        for files in (files_of(module), _learned(module))
+        for name, content in files.items()
     }
 
 
-def take_assets(model: Layer, read: Callable[[str], bytes | None]) -> None:
-    """Give layers the vocabulary that a file has for them.
+def _learned(module: Any) -> dict[str, bytes]:
+    return module.learned_files() if isinstance(module, DataLayer) else {}
+
+
+def take_assets(model: Layer, names: Iterable[str], read: Callable[[str], bytes | None]) -> None:
+    """Give layers the vocabulary, or files of their own, that a file has for them.
 
     Args:
         model: the model.
+        names: the paths of all such files.
         read: gives a file's contents for its path, or None.
     """
     for prefix, module, _ in walk(model, "", set()):
         if isinstance(module, DataLayer):
             module.take_files(partial(_asset, read, prefix))
+        if keeps(module, "assets"):
+            below = join(prefix, "")
+            own = {name: read(name) for name in names if name.startswith(below)}
+            give_files(module, {name[len(below) :]: text or b"" for name, text in own.items()})
 
 
 def _asset(read: Callable[[str], bytes | None], prefix: str, name: str) -> bytes | None:

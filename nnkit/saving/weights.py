@@ -15,6 +15,7 @@ from nnkit.errors import ArgumentError, FileError, NotBuiltError
 from nnkit.layer import Layer
 from nnkit.saving import torch_state
 from nnkit.saving.atomic import replacing
+from nnkit.saving.own_parts import apart, give_arrays
 from nnkit.saving.places import Contents, Place, Stored, compare, fill
 
 __all__ = ["load_weights", "read_state", "save_weights", "stored_weights"]
@@ -22,6 +23,11 @@ __all__ = ["load_weights", "read_state", "save_weights", "stored_weights"]
 
 def _nothing(model: Layer, found: Mapping[str, Stored]) -> None:
     """What most formats hold besides weights."""
+
+
+def _none(model: Layer) -> dict[str, Layer]:
+    """The layers that read a format in their own way: in most of them, none."""
+    return {}
 
 
 class _Format(NamedTuple):
@@ -32,6 +38,7 @@ class _Format(NamedTuple):
     opened: Callable[[Path], AbstractContextManager[Contents]]
     advice: str
     load_optimizer: Callable[[Layer, Mapping[str, Stored]], None] = _nothing
+    own_groups: Callable[[Layer], dict[str, Layer]] = _none
 
 
 def save_weights(model: Layer, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
@@ -87,7 +94,9 @@ def load_weights(
         pass
     places = form.places(model)
     with form.opened(path) as contents:
-        found: Mapping[str, Stored] = contents.weights
+        groups = form.own_groups(model)
+        found: Mapping[str, Stored]
+        found, kept = apart(contents.weights, groups)
         if by_name:
             places, found = _common_layers(path, places, found)
         report, misfits = compare(places, found)
@@ -102,6 +111,7 @@ def load_weights(
         if misfits:
             warnings.warn(f"{problem}All other layers were loaded.", stacklevel=3)
         fill(model, places, found)
+        give_arrays(groups, kept)
         form.load_optimizer(model, contents.optimizer)
 
 
@@ -164,8 +174,11 @@ def _h5(path: Path, reading: bool, by_name: bool) -> _Format:
     if by_name:
         places, opened = module.places_by_name, module.opened_by_name
     parts: Any = importlib.import_module("nnkit.saving.model_parts")
-    write, load = (old.write, _nothing) if module is old else (parts.write, parts.load_optimizer)
-    return _Format(write, places, opened, "Load a file saved from the same layers.", load)
+    advice = "Load a file saved from the same layers."
+    if module is old:
+        return _Format(old.write, places, opened, advice)
+    own = _none if by_name else module.own_groups
+    return _Format(parts.write, places, opened, advice, parts.load_optimizer, own)
 
 
 _STATE_ADVICE = (

@@ -364,3 +364,47 @@ def test_old_files(name: str, tmp_path: Path) -> None:
     assert ours.optimizer.name == "adam"
     ours.save(tmp_path / "ours.h5")
     assert_same(outputs(keras.models.load_model(tmp_path / "ours.h5", compile=False), x), expected)
+
+
+def own_layer(k: Any) -> Any:
+    """A layer that keeps an array and a file besides its weight, written the same for both."""
+
+    class Own(k.layers.Layer):  # type: ignore[misc]
+        def build(self, input_shape: Any) -> None:
+            self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+            self.table, self.word = np.zeros(3), ""
+
+        def call(self, inputs: Any) -> Any:
+            return inputs * self.scale
+
+        def save_own_variables(self, store: Any) -> None:
+            super().save_own_variables(store)
+            store["table"] = self.table
+
+        def load_own_variables(self, store: Any) -> None:
+            self.scale.assign(store["0"])
+            self.table = np.array(store["table"])
+
+        def save_assets(self, dir_path: str) -> None:
+            Path(dir_path, "word.txt").write_text(self.word)
+
+        def load_assets(self, dir_path: str) -> None:
+            self.word = Path(dir_path, "word.txt").read_text()
+
+    return Own
+
+
+@pytest.mark.parametrize(("writer", "reader"), [(nnkit, keras), (keras, nnkit), (nnkit, nnkit)])
+def test_what_a_layer_of_ones_own_keeps(writer: Any, reader: Any, tmp_path: Path) -> None:
+    inputs = writer.Input((3,))
+    model = writer.Model(inputs, own_layer(writer)()(inputs))
+    own = model.layers[1]
+    own.scale.assign([1.0, 2.0, 3.0])
+    own.table, own.word = np.arange(3.0), "hello"
+    model.save(tmp_path / "own.keras")
+    again = reader.models.load_model(
+        tmp_path / "own.keras", custom_objects={"Own": own_layer(reader)}
+    ).layers[1]
+    assert again.word == "hello"
+    assert again.table.tolist() == [0, 1, 2]
+    assert again.get_weights()[0].tolist() == [1, 2, 3]
