@@ -301,7 +301,11 @@ class TimeLayer(Layer):
             with torch.no_grad():
                 for kept, state in zip(self._kept(), last, strict=True):
                     kept.copy_(state)
-        return (output, *nested(states, last)) if self.return_state else output
+        if not self.return_state:
+            return output
+        # A cell of several gives its one state as it is.
+        told = nested(states, last)
+        return output, *(s[0] if isinstance(s, list) and len(s) == 1 else s for s in told)
 
     def run_all(
         self, x: torch.Tensor, states: Any, mask: Any, training: bool, wanted: Wanted
