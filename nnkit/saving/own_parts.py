@@ -31,13 +31,13 @@ def arrays_of(layer: Any) -> Iterator[tuple[str, torch.Tensor]]:
         array = to_numpy(value) if isinstance(value, torch.Tensor) else np.asarray(value)
         if array.dtype.kind not in "biuf" or not key or "/" in key:
             raise ArgumentError(
-                f"save_own_variables of {label_of(layer)} must put arrays of numbers under plain "
+                f"save_own_variables of {_label(layer)} must put arrays of numbers under plain "
                 f"names, but {key!r} holds {value!r}."
             )
         yield key, torch.as_tensor(np.ascontiguousarray(array))
 
 
-def label_of(layer: Any) -> str:
+def _label(layer: Any) -> str:
     """How messages call it."""
     return str(getattr(layer, "label", type(layer).__name__))
 
