@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from nnkit.errors import ArgumentError
+
 __all__ = ["as_array", "as_tensor", "free_batch", "in_range"]
 
 
@@ -27,6 +29,12 @@ def as_tensor(value: Any, layer: nn.Module) -> Any:
         first = next(chain(layer.parameters(), layer.buffers()), None)
         tensor = torch.as_tensor(value, device=None if first is None else first.device)
         return tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor
+    if isinstance(value, nn.Module):
+        raise ArgumentError(
+            f"{getattr(layer, 'label', type(layer).__name__)} was called on a "
+            f"{type(value).__name__}, which is a layer and no tensor. Call that one first, on a "
+            f"tensor or on Input(shape=...)."
+        )
     return value
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 import torch
 from torch import nn
@@ -301,9 +301,7 @@ class Layer(Configured, Filed, LossOwner):
         if self.built:
             return
         if "_inbound_nodes" not in self.__dict__:
-            raise ArgumentError(
-                f"{type(self).__name__}.__init__ must call super().__init__() first."
-            )
+            self._refuse_unborn()
         adopt_lists(self)
         self._fix_axis(shapes[0] if shapes else ())
         tensors = [
@@ -315,6 +313,9 @@ class Layer(Configured, Filed, LossOwner):
         self.build(*(tensors[: len(wanted)] if len(wanted) > 1 else tensors[:1]))
         self.built = True
         self._built_for = dict(zip(wanted, tensors, strict=False))
+
+    def _refuse_unborn(self) -> NoReturn:
+        raise ArgumentError(f"{type(self).__name__}.__init__ must call super().__init__() first.")
 
     def _fix_axis(self, shape: Any) -> None:
         if self.fixes is None or self.accepts is None:
@@ -366,6 +367,8 @@ class Layer(Configured, Filed, LossOwner):
                 f"{type(self).__name__}.{name} is taken: every layer has it to be read. "
                 f"Use another name, self.my_{name} = ..."
             )
+        if isinstance(value, nn.Module) and "_modules" not in self.__dict__:
+            self._refuse_unborn()
         if isinstance(value, (nn.Module, list, dict)) and "_child_order" in self.__dict__:
             self._child_order.setdefault(name)
         if type(value) in (list, tuple) and value and all(isinstance(v, nn.Module) for v in value):

@@ -100,6 +100,14 @@ SHAPES = [
         "The channels seem to come first: permute them to the end, x.movedim(1, -1).",
     ),
     (
+        lambda: Sequential([Input((28, 28), name="x"), Flatten()])(rand(2, 784)),
+        "received (2, 784). The data has as many numbers: x.reshape(-1, 28, 28).",
+    ),
+    (
+        lambda: Sequential([Input((28, 28), name="x"), Flatten()])(rand(28, 28)),
+        "received (28, 28). The batch axis seems to be missing: give x[None]",
+    ),
+    (
         lambda: twice(Conv2D(4, 3), rand(2, 28, 28, 3), rand(2, 3, 28, 28)),
         "Conv2D 'conv2d' was built for 3 channels but received (2, 3, 28, 28). "
         "The channels seem to come first",
@@ -260,7 +268,18 @@ GRAPHS = [
     (lambda: torch.relu_(vec()), "relu_ changes its input in place; use relu instead."),
 ]
 
+
+class Unborn(Model):
+    def __init__(self) -> None:
+        self.dense = Dense(3)
+
+
 ARGUMENTS = [
+    (Unborn, "Unborn.__init__ must call super().__init__() first."),
+    (
+        lambda: Dense(2)(Dense(3)),
+        "Dense 'dense' was called on a Dense, which is a layer and no tensor. Call that one first",
+    ),
     (lambda: Sequential([Input((4,)), Flatten]), "Flatten is a class: write Flatten(...)."),
     (lambda: Sequential([F.relu]), "Wrap a function in Lambda(...)."),
     (lambda: Sequential(["relu"]), "Sequential cannot add 'relu'. Write Activation('relu')."),

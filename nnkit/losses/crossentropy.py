@@ -97,6 +97,8 @@ def sparse_targets(what: str, y_true: Any, y_pred: Tensor, axis: int) -> Tensor:
     del expected[axis]
     if list(y_true.shape) != expected:
         hint = "Give one integer class per sample."
+        if 0 < y_true.dim() < len(expected) and y_true.shape == y_pred.shape[: y_true.dim()]:
+            hint = f"{hint} For one class a sample, put Flatten() or a pooling layer in the model."
         if y_true.shape == y_pred.shape:
             hint = "One-hot targets need categorical_crossentropy, or y_true.argmax(-1)."
         raise ShapeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -368,10 +369,16 @@ class _door:  # noqa: N801 - made once, called like a function
         return value
 
     def _advice(self, sizes: tuple[int, ...]) -> str:
-        if len(sizes) == len(self.shape) - 1:
+        if len(sizes) == len(self.shape) - 1 and all(
+            size == sizes[axis - 1] for axis, size in self.fixed if axis
+        ):
             return "The batch axis seems to be missing: give x[None], or an array of samples."
         if len(sizes) == 4 and len(self.shape) == 4 and sizes[1] == self.shape[-1]:
             return "The channels seem to come first: permute them to the end, x.movedim(1, -1)."
+        wanted = [size for _, size in self.fixed]
+        known = len(wanted) == len(self.shape) - 1 and self.shape[0] is None
+        if known and math.prod(wanted) == math.prod(sizes[1:]):
+            return f"The data has as many numbers: x.reshape({', '.join(map(str, (-1, *wanted)))})."
         return "Reshape the data, or change the Input's shape."
 
 

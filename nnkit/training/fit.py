@@ -230,10 +230,11 @@ class Fit(Passes):
             watch.look()
         self.eval()  # type: ignore[attr-defined]
         if not own and count and not self._parameters_to_train:
-            warn_user(
-                f"No weight of {self.label} is trainable, so fit changes nothing. "  # type: ignore[attr-defined]
-                f"Set model.trainable = True, or that of some layers."
-            )
+            model: Any = self
+            advice = "Set model.trainable = True, or that of some layers."
+            if not model.weights:
+                advice = "It has no weights: make its layers in __init__; in call, they are lost."
+            warn_user(f"No weight of {model.label} is trainable, so fit changes nothing. {advice}")
         if own and last is None:
             last = before
         logs = self._final_logs("train_step", last, own) if count else {}

@@ -306,7 +306,10 @@ def _metric(asked: Any, target: Any, output: Any, name: str) -> Metric:
 
 def _factor(value: Any) -> None:
     if value is not None and not isinstance(value, numbers.Real):
-        raise ArgumentError(f"loss_weights must be numbers, got {value!r}.")
+        raise ArgumentError(
+            f"loss_weights must be numbers, got {value!r}. It is compile's third argument; write "
+            f"metrics=[...] for metrics."
+        )
 
 
 def _numbered(count: int) -> list[str]:

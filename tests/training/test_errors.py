@@ -16,7 +16,7 @@ from nnkit.errors import ArgumentError, DataError, NnkitError, NotCompiledError,
 from nnkit.layers.core import Dense
 from nnkit.layers.input import Input
 from nnkit.losses import SparseCategoricalCrossentropy
-from nnkit.models import Sequential
+from nnkit.models import Model, Sequential
 from tests.training.conftest import SPARSE, Data, make_classifier, make_two_outputs
 
 DATA = Data()
@@ -85,6 +85,11 @@ CASES: dict[str, tuple[Callable[[], Any], type[NnkitError], str]] = {
     "metrics no list": (lambda: fit(metrics="accuracy"), ArgumentError, "must be a list or dict"),
     "kinds": (lambda: fit(loss=3), ArgumentError, "Cannot use 3 as a loss"),
     "weight": (lambda: fit(loss_weights="a"), ArgumentError, "loss_weights must be numbers"),
+    "third argument": (
+        lambda: make_classifier().compile("adam", SPARSE, ["accuracy"]),
+        ArgumentError,
+        "got 'accuracy'. It is compile's third argument; write metrics=[...]",
+    ),
     "steps_per_execution": (
         lambda: make_classifier().compile(steps_per_execution=0),
         ArgumentError,
@@ -122,6 +127,11 @@ CASES: dict[str, tuple[Callable[[], Any], type[NnkitError], str]] = {
         "the label 7",
     ),
     "half labels": (lambda: fit(y=LABELS + 0.5), DataError, "whole numbers as labels"),
+    "axis too many": (
+        lambda: fit(np.zeros((50, 5, 4)), model=Sequential([Input((5, 4)), Dense(3, "softmax")])),
+        ShapeError,
+        "For one class a sample, put Flatten() or a pooling layer in the model",
+    ),
     "one-hot": (lambda: fit(y=ONE_HOT), ShapeError, "One-hot targets need categorical"),
     "not one-hot": (
         lambda: fit(loss="categorical_crossentropy"),
@@ -320,6 +330,15 @@ def test_frozen_model_warns_and_evaluates(data: Data) -> None:
         history = model.fit(data.x, data.labels, verbose=0)
     assert history.history["loss"] == [pytest.approx(expected, rel=1e-5)]
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_layers_made_in_call_are_told(data: Data) -> None:
+    class Lost(Model):
+        def call(self, x: Any) -> Any:
+            return Dense(3, "softmax")(x)
+
+    with pytest.warns(UserWarning, match="no weights: make its layers in __init__; in call"):
+        fit(model=Lost())
 
 
 @pytest.mark.parametrize("seen", [12, 8])
