@@ -26,6 +26,7 @@ __all__ = [
     "positive",
     "same_padding",
     "sizes",
+    "whole",
     "window_output",
 ]
 
@@ -163,9 +164,15 @@ def number(
 def _range(least: float, most: float, above: float | None, below: float | None) -> str:
     if above is None and below is None and math.isfinite(least) and math.isfinite(most):
         return f" from {least:g} to {most:g}"
-    lower = f"above {above:g}" if above is not None else f"of at least {least:g}"
-    upper = f"below {below:g}" if below is not None else f"at most {most:g}"
-    limits = [text for text in (lower, upper) if "inf" not in text]
+    limits = []
+    if above is not None:
+        limits.append(f"above {above:g}")
+    elif least > -math.inf:
+        limits.append(f"of at least {least:g}")
+    if below is not None:
+        limits.append(f"below {below:g}")
+    elif most < math.inf:
+        limits.append(f"at most {most:g}")
     return f" {' and '.join(limits)}" if limits else ""
 
 
@@ -174,12 +181,12 @@ def _called(who: Any) -> str:
 
 
 def check_axes(who: Any, axis: Any, *, several: bool = False, argument: str = "axis") -> Any:
-    """`axis` itself, if it is an int, or one or more of them where several may be given."""
+    """`axis`, if it is an int, or a list or tuple of them where several may be given."""
     each = axis if several and isinstance(axis, (list, tuple)) else (axis,)
     if not each or any(isinstance(one, bool) or not hasattr(one, "__index__") for one in each):
         kind = "an int or ints" if several else "an int"
         raise ArgumentError(f"{_called(who)}: {argument} must be {kind}, got {axis!r}.")
-    return axis
+    return type(axis)(map(int, axis)) if isinstance(axis, (list, tuple)) else int(axis)
 
 
 def check_in_range(who: Any, axis: Any, shape: Sequence[int | None]) -> None:
@@ -196,15 +203,20 @@ def check_in_range(who: Any, axis: Any, shape: Sequence[int | None]) -> None:
         raise ShapeError(f"{_called(who)}: axis={axis!r} names an axis of {tuple(shape)} twice.")
 
 
-def positive(who: Any, argument: str, value: Any, *, least: int | None = 1) -> int:
-    """The value as an int, if it is a whole number of at least `least`; None for any."""
-    whole = isinstance(value, int) or (hasattr(value, "__index__") and not hasattr(value, "shape"))
+def positive(who: Any, argument: str, value: Any, *, least: int = 1) -> int:
+    """The value as an int, if it is a whole number of at least `least`."""
+    return whole(who, argument, value, least)
+
+
+def whole(who: Any, argument: str, value: Any, least: float = -math.inf) -> int:
+    """The value as an int, if it is a whole number, and not below `least`."""
+    fits = isinstance(value, int) or (hasattr(value, "__index__") and not hasattr(value, "shape"))
     if isinstance(value, float) and value.is_integer():
-        whole = True
+        fits = True
     if hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0:
-        whole = float(value).is_integer()
-    if isinstance(value, bool) or not whole or (least is not None and int(value) < least):
-        limit = "" if least is None else f" of at least {least}"
+        fits = float(value).is_integer()
+    if isinstance(value, bool) or not fits or int(value) < least:
+        limit = "" if least == -math.inf else f" of at least {least}"
         raise ArgumentError(
             f"{_called(who)}: {argument} must be a whole number{limit}, got {value!r}."
         )

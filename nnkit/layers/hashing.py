@@ -21,7 +21,7 @@ from nnkit.layers.raw_data import (
     output_mode_of,
     salt_of,
 )
-from nnkit.shapes import describe, positive
+from nnkit.shapes import describe, positive, whole
 
 __all__ = ["HashedCrossing", "Hashing", "farm_hash", "hash_bins", "sip_hash"]
 
@@ -60,7 +60,7 @@ class Hashing(DataLayer):
             raise ArgumentError(f"{self.label}: dtype must be int32 or int64, got {self.dtype}.")
         self.sparse = False
         if mask_value is not None and not isinstance(mask_value, (str, bytes)):
-            mask_value = positive(self, "mask_value (unless a word)", mask_value, least=None)
+            mask_value = whole(self, "mask_value (unless a word)", mask_value)
         self.mask_value = mask_value
         self.salt = salt_of(self.label, salt)
 

@@ -11,7 +11,7 @@ from nnkit.errors import DataError
 from nnkit.layers.hashing import hash_bins
 from nnkit.layers.lookup import IndexLookup
 from nnkit.probing import is_meta
-from nnkit.shapes import one_of, positive
+from nnkit.shapes import one_of, whole
 
 __all__ = ["IntegerLookup"]
 
@@ -50,7 +50,7 @@ class IntegerLookup(IndexLookup):
         one_of("IntegerLookup", "vocabulary_dtype", vocabulary_dtype, ("int64",))
         for argument, token in (("mask_token", mask_token), ("oov_token", oov_token)):
             if token is not None:
-                positive("IntegerLookup", argument, token, least=None)
+                whole("IntegerLookup", argument, token)
         places = (max_tokens, num_oov_indices, mask_token, oov_token, "int64")
         known: Any = (vocabulary, idf_weights, invert, output_mode, sparse, pad_to_max_tokens)
         known += (oov_method, name, salt)

@@ -23,7 +23,7 @@ from nnkit.losses.tensors import (
 )
 from nnkit.naming import auto_name
 from nnkit.registry import Registry
-from nnkit.shapes import number, positive
+from nnkit.shapes import number, whole
 
 __all__ = [
     "REGISTRY", "Loss", "LossFunctionWrapper", "check_function", "check_ignored",
@@ -40,7 +40,7 @@ def check_smoothing(who: Any, value: Any) -> Any:
 
 def check_ignored(who: Any, value: Any) -> Any:
     """`ignore_class`, if it is a label or None."""
-    return value if value is None else positive(who, "ignore_class", value, least=None)
+    return value if value is None else whole(who, "ignore_class", value)
 
 
 def check_function(who: Any, value: Any) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.losses.tensors import EPSILON, as_tensor, paired
-from nnkit.shapes import number, positive
+from nnkit.shapes import number, whole
 
 __all__ = ["NOT_TOP_K", "Counter", "check_thresholds", "even_thresholds"]
 
@@ -57,7 +57,7 @@ class Counter:
     ) -> None:
         self.thresholds = thresholds
         if class_id is not None:
-            class_id = positive("This metric", "class_id", class_id, least=None)
+            class_id = whole("This metric", "class_id", class_id)
         self.top_k, self.class_id, self.per_label = top_k, class_id, per_label
         self.label_weights = label_weights
         count = len(thresholds)
