@@ -50,6 +50,12 @@ def _neighbours(place: Tensor, order: int) -> list[tuple[Tensor, Any]]:
     return [(lower.long(), 1 - part), (lower.long() + 1, part)]
 
 
+def _fitting(value: Any, x: Tensor) -> Any:
+    """The constant outside; a whole number among whole numbers."""
+    whole = isinstance(value, (int, float)) and not x.is_floating_point()
+    return int(value) if whole else value
+
+
 def _look_up(
     x: Tensor,
     leading: Sequence[Tensor],
@@ -58,7 +64,7 @@ def _look_up(
     fill: tuple[str, Any],
 ) -> Tensor:
     """Values of x at places between its pixels; `leading` are the indices of axes before them."""
-    mode, value = fill
+    mode, value = fill[0], _fitting(fill[1], x)
     extra = x.ndim - len(leading) - len(places)
     choices = []
     for axis, place in enumerate(places, start=len(leading)):
@@ -125,7 +131,7 @@ def _warped(x: Tensor, rows: Tensor, columns: Tensor, order: int, fill: tuple[st
     if order and not x.is_floating_point():  # where the kernel's rounding errors would show
         number = torch.arange(x.shape[0], device=x.device).reshape(-1, 1, 1)
         return _look_up(x, (number,), (rows, columns), order, fill)
-    mode, value = fill
+    mode, value = fill[0], _fitting(fill[1], x)
     kind, wide = x.dtype, torch.float64 if x.dtype in _WIDE else torch.float32
     images = x.to(wide).movedim(-1, 1)
     if order == 0:  # here, since the kernel's units would make it half a pixel more or less
@@ -164,8 +170,9 @@ def affine_transform(
 
     Args:
         images: one image or a batch.
-        transform: eight numbers, or a row of them for each image. The pixel (x, y) comes from
-            (a0 x + a1 y + a2, b0 x + b1 y + b2) for [a0, a1, a2, b0, b1, b2, 0, 0].
+        transform: eight numbers [a0, a1, a2, b0, b1, b2, c0, c1], or a row of them for each image.
+            The pixel (x, y) comes from ((a0 x + a1 y + a2) / k, (b0 x + b1 y + b2) / k) with
+            k = c0 x + c1 y + 1.
         interpolation: "bilinear" or "nearest".
         fill_mode: outside: "constant", "nearest", "wrap", "mirror" or "reflect".
         fill_value: the constant.
@@ -181,7 +188,10 @@ def affine_transform(
         )
     x, last = _batch_last(x, first)
     numbers = numbers.reshape(-1, 8)
-    return last(_warped(x, *_places(x, numbers[:, :6]), order, (fill_mode, fill_value)))
+    # Only a CPU is asked whether there is something to divide by.
+    if numbers.device.type == "cpu" and not bool(numbers[:, 6:].any()):
+        numbers = numbers[:, :6]
+    return last(_warped(x, *_places(x, numbers), order, (fill_mode, fill_value)))
 
 
 def _places(x: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:

@@ -76,3 +76,43 @@ def test_mistakes() -> None:
         ops.image.scale_and_translate(x, (1, 4, 4, 1), (1.0,), (0.0,), (1,), "nearest")
     with pytest.raises(ShapeError, match="one scale and one translation"):
         ops.image.scale_and_translate(x, (1, 4, 4, 1), (1.0,), (0.0,), (1, 2), "linear")
+
+
+TURNED = [0.8, -0.6, 1.5, 0.6, 0.8, -2.5, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "float16"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize("fill_mode", ["constant", "nearest", "wrap", "mirror", "reflect"])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_affine_transform_keeps_the_dtype(
+    dtype: str, interpolation: str, fill_mode: str, data_format: str
+) -> None:
+    """Among whole numbers the constant is one too: 3.5 counts as 3."""
+    images = np.random.default_rng(2).integers(0, 100, (2, 6, 7, 5)).astype(dtype)
+    rows = np.array([TURNED, TURNED], "float32")
+    more = {"interpolation": interpolation, "fill_mode": fill_mode, "fill_value": 3.5}
+    theirs = keras.ops.image.affine_transform(images, rows.copy(), data_format=data_format, **more)
+    ours = ops.image.affine_transform(images, rows, data_format=data_format, **more)
+    assert ours.dtype is theirs.dtype
+    difference = (ours.double() - theirs.double()).abs()
+    assert float((difference > (0.1 if dtype == "float16" else 0)).double().mean()) < 0.02
+
+
+def test_affine_transform_divides_where_it_is_asked_to() -> None:
+    """As Keras documents the last two numbers; with torch, it adds them by channel instead."""
+    images = torch.rand(2, 9, 8, 3)
+    corners = torch.tensor([[0.0, 0], [7, 0], [0, 8], [7, 8]])
+    moved = corners + torch.tensor([[0.5, 1], [-1, 0.2], [0.3, -0.6], [-0.2, -1]])
+    x, y = corners.T.double(), moved.T.double()
+    # Eight equations for the eight numbers: k x = a0 u + a1 v + a2, k y = b0 u + b1 v + b2.
+    u, v = y
+    one, none = torch.ones(4, dtype=torch.double), torch.zeros(4, dtype=torch.double)
+    above = torch.stack([u, v, one, none, none, none, -x[0] * u, -x[0] * v], 1)
+    below = torch.stack([none, none, none, u, v, one, -x[1] * u, -x[1] * v], 1)
+    numbers = torch.linalg.solve(torch.cat([above, below]), torch.cat([x[0], x[1]])).float()
+    affine = ops.image.affine_transform(images, numbers, fill_value=0.5)
+    whole = ops.image.perspective_transform(
+        images, corners.expand(2, 4, 2), moved.expand(2, 4, 2), fill_value=0.5
+    )
+    torch.testing.assert_close(affine, whole, rtol=1e-3, atol=1e-3)
