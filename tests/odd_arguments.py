@@ -1,4 +1,4 @@
-"""Odd values for every argument of a class: each must work, or end in an error of nnkit's."""
+"""Odd values for each argument: it must work, or end in an error of nnkit's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bare_errors(
     """What torch, NumPy or Python say, for each argument and odd value where they say it.
 
     Args:
-        kind: the class.
+        kind: the class or function.
         made: gives arguments it can be made with.
         use: calls the made object.
         allowed: arguments that are left out.

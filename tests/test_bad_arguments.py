@@ -170,6 +170,26 @@ CLASSES = [
 ]
 
 
+FORMULAS = [
+    formula
+    for module in (losses, metrics)
+    for formula in filter(inspect.isfunction, map(module.__dict__.get, module.__all__))
+    if list(inspect.signature(formula).parameters)[:2] == ["y_true", "y_pred"]
+]
+
+
+@pytest.mark.parametrize("formula", FORMULAS, ids=lambda formula: formula.__name__)
+def test_no_argument_of_a_function_does(formula: Any) -> None:
+    name = formula.__name__
+    sparse = "sparse" in name or name in ("circle", "categorical_generalized_cross_entropy")
+    made = {"y_true": LABELS if sparse else Y, "y_pred": P}
+    if name == "ctc":
+        made = {"y_true": torch.tensor([[1, 2], [1, 1]]), "y_pred": torch.rand(2, 6, 4)}
+    takes = inspect.signature(formula).parameters
+    made |= {word: value for word, value in (("q", 0.5), ("k", 1)) if word in takes}
+    assert bare_errors(formula, lambda: made, lambda value: value) == []
+
+
 @pytest.mark.parametrize(("kind", "use"), CLASSES, ids=lambda value: value.__name__)
 def test_no_argument_ends_in_an_error_of_torchs(kind: Any, use: Any) -> None:
     names = inspect.signature(kind).parameters

@@ -415,3 +415,24 @@ def test_a_metric_without_methods() -> None:
         metrics.Metric()(np.ones(2))
     with pytest.raises(NotImplementedError, match="Metric has no result"):
         metrics.Metric().result()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: metrics.CategoricalAccuracy(),
+        lambda: metrics.TopKCategoricalAccuracy(k=2),
+        lambda: metrics.OneHotIoU(3, [0]),
+        lambda: metrics.OneHotMeanIoU(3),
+        lambda: metrics.F1Score(),
+        lambda: metrics.AUC(),
+    ],
+)
+def test_one_hot_targets_may_be_truth_values(make: Any) -> None:
+    """As `pandas.get_dummies` makes them."""
+    labels, outputs = torch.tensor([0, 2, 1, 1]), torch.rand(4, 3).softmax(-1)
+    one_hot = torch.nn.functional.one_hot(labels, 3)
+    first, second = make(), make()
+    first.update_state(one_hot.bool(), outputs)
+    second.update_state(one_hot.float(), outputs)
+    torch.testing.assert_close(first.result(), second.result())

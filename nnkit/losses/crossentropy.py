@@ -64,14 +64,20 @@ def log_probabilities(y_pred: Tensor, from_logits: bool, axis: int) -> Tensor:
     return share.clamp(EPSILON, 1 - EPSILON).log()
 
 
-def smooth_classes(y_true: Tensor, amount: float) -> Tensor:
+def smooth_classes(what: str, y_true: Tensor, amount: float) -> Tensor:
     """Move this part of the targets' mass evenly to all classes of the last axis."""
-    return y_true * (1 - amount) + amount / y_true.size(-1) if amount else y_true
+    if amount == 0:
+        return y_true
+    check_smoothing(what, amount)
+    return y_true * (1 - amount) + amount / y_true.size(-1)
 
 
-def smooth_binary(y_true: Tensor, amount: float) -> Tensor:
+def smooth_binary(what: str, y_true: Tensor, amount: float) -> Tensor:
     """Pull targets 0 and 1 towards one half by this fraction."""
-    return y_true * (1 - amount) + 0.5 * amount if amount else y_true
+    if amount == 0:
+        return y_true
+    check_smoothing(what, amount)
+    return y_true * (1 - amount) + 0.5 * amount
 
 
 def clipped_binary(y_true: Tensor, y_pred: Tensor, reduction: str = "none") -> Tensor:
@@ -124,7 +130,7 @@ def binary_crossentropy(
         label_smoothing: fraction by which targets are pulled towards one half.
     """
     y_true, y_pred = matched("binary_crossentropy", y_true, y_pred, axis)
-    y_true = smooth_binary(y_true, label_smoothing)
+    y_true = smooth_binary("binary_crossentropy", y_true, label_smoothing)
     logits = y_pred if from_logits else folded_logits(y_pred, "sigmoid")
     if logits is None:
         return clipped_binary(y_true, y_pred).mean(axis)
@@ -148,7 +154,7 @@ def categorical_crossentropy(
         axis: where the classes are.
     """
     y_true, y_pred = matched("categorical_crossentropy", y_true, y_pred, axis)
-    y_true = smooth_classes(y_true, label_smoothing)
+    y_true = smooth_classes("categorical_crossentropy", y_true, label_smoothing)
     return -(y_true * log_probabilities(y_pred, from_logits, axis)).sum(axis)
 
 
@@ -170,6 +176,7 @@ def sparse_categorical_crossentropy(
     """
     y_pred = as_prediction(y_pred)
     check_in_range("sparse_categorical_crossentropy", axis, y_pred.shape)
+    check_ignored("sparse_categorical_crossentropy", ignore_class)
     labels = sparse_targets("sparse_categorical_crossentropy", y_true, y_pred, axis)
     valid = None
     if ignore_class is not None:
@@ -237,7 +244,7 @@ class BinaryCrossentropy(LossFunctionWrapper):
             y_true = y_true.unsqueeze(-1)
         if y_true.shape != y_pred.shape or not -y_pred.dim() <= self.axis < y_pred.dim():
             return None
-        y_true = smooth_binary(as_tensor(y_true, y_pred.dtype), self.label_smoothing)
+        y_true = smooth_binary(self.name, as_tensor(y_true, y_pred.dtype), self.label_smoothing)
         logits = y_pred if self.from_logits else folded_logits(y_pred, "sigmoid")
         if logits is None:
             return clipped_binary(y_true, y_pred, "mean")

@@ -41,12 +41,14 @@ def binary_focal_crossentropy(
         from_logits, label_smoothing, axis: as for `binary_crossentropy`.
     """
     y_true, y_pred = matched("binary_focal_crossentropy", y_true, y_pred, axis)
-    y_true = smooth_binary(y_true, label_smoothing)
+    y_true = smooth_binary("binary_focal_crossentropy", y_true, label_smoothing)
+    number("binary_focal_crossentropy", "gamma", gamma, 0)
     if from_logits:
         y_pred = torch.sigmoid(y_pred)
     right = y_true * y_pred + (1 - y_true) * (1 - y_pred)
     values = (1 - right) ** gamma * clipped_binary(y_true, y_pred)
     if apply_class_balancing:
+        number("binary_focal_crossentropy", "alpha", alpha, 0, 1)
         values = values * (y_true * alpha + (1 - y_true) * (1 - alpha))
     return values.mean(axis)
 
@@ -69,13 +71,14 @@ def categorical_focal_crossentropy(
         from_logits, label_smoothing, axis: as for `categorical_crossentropy`.
     """
     y_true, y_pred = matched("categorical_focal_crossentropy", y_true, y_pred, axis)
-    y_true = smooth_classes(y_true, label_smoothing)
+    y_true = smooth_classes("categorical_focal_crossentropy", y_true, label_smoothing)
+    number("categorical_focal_crossentropy", "gamma", gamma, 0)
+    weight = _per_class("categorical_focal_crossentropy", alpha)
     if from_logits:
         y_pred = y_pred.softmax(axis)
     share = (y_pred / y_pred.sum(axis, keepdim=True)).clamp(EPSILON, 1 - EPSILON)
-    weight: Any = alpha
-    if not isinstance(alpha, (int, float)):
-        weight = as_tensor(alpha, share.dtype, like=share)
+    if not isinstance(weight, (int, float)):
+        weight = as_tensor(weight, share.dtype, like=share)
         if weight.dim() and weight.size(-1) not in (1, share.size(-1)):
             raise ShapeError(
                 f"categorical_focal_crossentropy: alpha has {weight.size(-1)} numbers for outputs "

@@ -12,7 +12,7 @@ from nnkit.errors import ShapeError
 from nnkit.losses.base import REGISTRY, LossFunctionWrapper
 from nnkit.losses.crossentropy import sparse_targets
 from nnkit.losses.tensors import EPSILON, as_prediction, as_tensor, matched, told_of_labels
-from nnkit.shapes import number
+from nnkit.shapes import check_in_range, number
 
 __all__ = [
     "CTC",
@@ -50,7 +50,9 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
         y_pred: probabilities of the classes, on the last axis.
         q: near 0 a crossentropy, near 1 an absolute error that forgives wrong labels.
     """
+    number("categorical_generalized_cross_entropy", "q", q, above=0, below=1)
     y_pred = as_prediction(y_pred)
+    check_in_range("categorical_generalized_cross_entropy", -1, y_pred.shape)
     labels = sparse_targets("categorical_generalized_cross_entropy", y_true, y_pred, -1)
     right = told_of_labels(
         lambda: y_pred.gather(-1, labels.unsqueeze(-1)),

@@ -61,6 +61,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Tensor:
 @REGISTRY.add()
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     """Half the squared error up to `delta`, growing linearly beyond; mean over the last axis."""
+    number("huber", "delta", delta, above=0)
     y_true, y_pred = matched("huber", y_true, y_pred)
     return F.huber_loss(y_pred, y_true, reduction="none", delta=delta).mean(-1)
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nnkit.errors import ShapeError
 from nnkit.losses.base import REGISTRY, LossFunctionWrapper
 from nnkit.losses.tensors import EPSILON, as_prediction, as_tensor, matched
 from nnkit.shapes import check_axes, number
@@ -70,6 +71,8 @@ def tversky(
         beta: weight of what is in the outputs and not in the targets.
         axis: axes an area extends over; all, the batch too, when None.
     """
+    number("tversky", "alpha", alpha, 0)
+    number("tversky", "beta", beta, 0)
     y_true, y_pred = matched("tversky", y_true, y_pred, axis)
     overlap = _sum(y_true * y_pred, axis)
     missed = _sum((1 - y_pred) * y_true, axis)
@@ -97,9 +100,16 @@ def circle(
         gamma: a scale, larger is stricter.
         margin: how far from perfect is good enough, 0 to 1.
     """
+    number("circle", "gamma", gamma, 0)
+    number("circle", "margin", margin, 0, 1)
     y_pred = as_prediction(y_pred)
     labels = as_tensor(y_true, like=y_pred).long().reshape(-1, 1)
     others = y_pred if ref_embeddings is None else as_tensor(ref_embeddings, y_pred.dtype, y_pred)
+    if y_pred.dim() != 2 or others.dim() != 2:
+        raise ShapeError(
+            f"circle compares embeddings (batch, features), but y_pred is {tuple(y_pred.shape)} "
+            f"and what to compare with is {tuple(others.shape)}."
+        )
     other_labels = labels
     if ref_labels is not None:
         other_labels = as_tensor(ref_labels, like=y_pred).long().reshape(-1, 1)

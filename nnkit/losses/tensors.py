@@ -23,6 +23,7 @@ __all__ = [
     "divide_or_zero",
     "dtype_of",
     "each_tensor",
+    "largest",
     "mask_of",
     "matched",
     "paired",
@@ -69,6 +70,8 @@ def as_tensor(value: Any, dtype: torch.dtype | None = None, like: Tensor | None 
     if isinstance(value, Tensor):
         return value if dtype is None or value.dtype is dtype else value.to(dtype)
     array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"Targets, outputs and weights must be numbers, got {value!r}.")
     if dtype is None and array.dtype == np.float64 and not hasattr(value, "dtype"):
         dtype = torch.get_default_dtype()
     if not array.flags.writeable or any(step < 0 for step in array.strides):
@@ -191,6 +194,11 @@ def told_of_labels(
         if labels.device.type == "cpu":
             check_labels_in_range(what, labels, classes)
         raise
+
+
+def largest(values: Tensor, axis: int = -1) -> Tensor:
+    """Where the largest value is: the class of a one-hot vector, of truth values too."""
+    return (values.to(torch.uint8) if values.dtype is torch.bool else values).argmax(axis)
 
 
 def divide_or_zero(a: Tensor, b: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nnkit.errors import ArgumentError, ShapeError
-from nnkit.losses.tensors import as_tensor, mask_of, paired, told_of_labels
+from nnkit.losses.tensors import as_tensor, largest, mask_of, paired, told_of_labels
 from nnkit.metrics.base import FUNCTIONS, registered
 from nnkit.metrics.reduction import MeanMetricWrapper
 from nnkit.shapes import number, positive
@@ -52,6 +52,7 @@ def accuracy(y_true: Any, y_pred: Any) -> Tensor:
 @FUNCTIONS.add()
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
     """1 where "output > threshold" equals the target 0 or 1, 0 elsewhere."""
+    number("binary_accuracy", "threshold", threshold)
     y_true, y_pred = paired("binary_accuracy", y_true, y_pred)
     return _as_numbers(y_true == (y_pred > threshold))
 
@@ -60,7 +61,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """1 where the largest output is at the class of the one-hot target, 0 elsewhere."""
     y_pred = as_tensor(y_pred)
-    labels = as_tensor(y_true, like=y_pred).argmax(-1)
+    labels = largest(as_tensor(y_true, like=y_pred))
     _one_label_each("categorical_accuracy", labels, y_pred)
     return _as_numbers(labels == y_pred.argmax(-1))
 
@@ -79,7 +80,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
 
 def _in_top_k(what: str, labels: Tensor, y_pred: Tensor, k: int) -> Tensor:
     _one_label_each(what, labels, y_pred)
-    if not 1 <= k <= y_pred.size(-1):
+    if not 1 <= positive(what, "k", k) <= y_pred.size(-1):
         raise ArgumentError(
             f"{what} with k={k} needs at least k classes, but the outputs {tuple(y_pred.shape)} "
             f"have {y_pred.size(-1)}. Give a smaller k."
@@ -94,7 +95,7 @@ def _in_top_k(what: str, labels: Tensor, y_pred: Tensor, k: int) -> Tensor:
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
     """1 where the class of the one-hot target is among the k largest outputs, 0 elsewhere."""
     y_pred = as_tensor(y_pred)
-    labels = as_tensor(y_true, like=y_pred).argmax(-1)
+    labels = largest(as_tensor(y_true, like=y_pred))
     return _in_top_k("top_k_categorical_accuracy", labels, y_pred, k)
 
 

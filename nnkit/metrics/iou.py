@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.losses.base import check_ignored
-from nnkit.losses.tensors import EPSILON, as_tensor
+from nnkit.losses.tensors import EPSILON, as_tensor, largest
 from nnkit.metrics.base import Metric, registered
 from nnkit.shapes import check_axes, check_in_range, number, positive
 
@@ -67,10 +67,10 @@ class IoU(Metric):
             y_true = as_tensor(y_true, like=y_pred)
             if not self.sparse_y_true:
                 check_in_range(self.name, self.axis, y_true.shape)
-                y_true = y_true.argmax(self.axis)
+                y_true = largest(y_true, self.axis)
             if not self.sparse_y_pred:
                 check_in_range(self.name, self.axis, y_pred.shape)
-                y_pred = y_pred.argmax(self.axis)
+                y_pred = largest(y_pred, self.axis)
             true, pred = y_true.reshape(-1).long(), y_pred.reshape(-1).long()
             if true.shape != pred.shape:
                 raise ShapeError(
