@@ -22,7 +22,7 @@ from nnkit.weights import thaws
 
 __all__ = ["minimize", "predict", "test", "total_loss", "update"]
 
-_keep_logits = keep_logits()
+_keep_logits = keep_logits()  # what torch compiles makes one of its own, as torch 2.13 needs
 
 
 def update(model: Any, data: Any) -> Any:
@@ -78,7 +78,7 @@ def minimize(model: Any, loss: torch.Tensor) -> None:
 
 def _gradients(model: Any, x: Any, y: Any, weight: Any) -> tuple[Any, Any, torch.Tensor, Any]:
     """Outputs, their masks, loss and gradients, in a form that torch compiles as one graph."""
-    with _keep_logits:
+    with keep_logits():
         y_pred = model(x, training=True)
         loss = _loss(model, x, y, y_pred, weight, True)
     optimizer = model.optimizer
@@ -114,7 +114,7 @@ def test(model: Any, data: Any) -> Any:
 
 def _forward(model: Any, x: Any, y: Any, weight: Any) -> tuple[Any, Any, torch.Tensor]:
     """Outputs, their masks and the loss in inference mode."""
-    with _keep_logits:
+    with keep_logits():
         y_pred = model(x, training=False)
     return y_pred, mask_of(y_pred), _loss(model, x, y, y_pred, weight, False)
 
