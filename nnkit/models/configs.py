@@ -146,7 +146,10 @@ def layer_of(config: Any) -> Any:
     """The layer or operation of one entry in a model's list of layers; not yet built."""
     if not is_object_config(config):
         raise ArgumentError(f"A layer's config must be a dict with 'class_name', got {config!r}.")
+    build = config.get("build_config")
     config = {key: value for key, value in config.items() if key != "build_config"}
+    if isinstance(build, dict) and "preprocessing" in build:  # of a model inside the model
+        config["build_config"] = build
     return operation_of(config) or deserialize(config)
 
 

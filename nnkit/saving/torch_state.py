@@ -33,7 +33,14 @@ def write_pt(model: Layer, path: Path) -> None:
     """Write the state_dict as torch does."""
     # To a file, as torch would write the name of a path, which is a passing one, into the archive.
     with open(path, "wb") as file:
-        torch.save(model.state_dict(), file)
+        try:
+            torch.save(model.state_dict(), file)
+        except RuntimeError as exc:
+            if isinstance(
+                exc.__context__, OSError
+            ):  # such as a full disk, of which torch says less
+                raise exc.__context__ from None
+            raise
 
 
 @contextmanager
@@ -60,7 +67,13 @@ def write_safetensors(model: Layer, path: Path) -> None:
         for key, value in model.state_dict().items()
     }
     sums = json.dumps({key: _checksum(value) for key, value in state.items()})
-    _safetensors().save_file(state, str(path), {"format": "pt", "checksums": sums})
+    package = _safetensors()
+    try:
+        package.save_file(state, str(path), {"format": "pt", "checksums": sums})
+    except Exception as exc:  # the package has one error for everything
+        if "I/O error" not in str(exc):
+            raise
+        raise OSError(str(exc)) from exc
 
 
 @contextmanager

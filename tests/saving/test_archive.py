@@ -517,3 +517,19 @@ def test_class_that_its_config_does_not_make(tmp_path: Path) -> None:
     Needs(x, Dense(2)(x), 1).save(tmp_path / "model.keras")
     with pytest.raises(FileError, match=r"Needs cannot be made from its config.*\['name'\].*extra"):
         load_model(tmp_path / "model.keras", {"Needs": Needs})
+
+
+def test_what_pretrained_weights_want_of_pictures_is_kept(tmp_path: Path) -> None:
+    x = Input((4,))
+    base = Model(x, Dense(3)(x), name="base")
+    base.preprocessing = "caffe"
+    y = Input((4,))
+    models = [base, Model(y, Dense(2)(base(y))), Sequential([Input((4,)), base, Dense(2)])]
+    for model in models:
+        model.save(tmp_path / "model.keras")
+        again = load_model(tmp_path / "model.keras")
+        inside = again if model is base else again.get_layer("base")
+        assert inside.preprocessing == "caffe"
+        if model is not base:
+            assert again.preprocessing is None
+        torch.testing.assert_close(again(X), model(X))

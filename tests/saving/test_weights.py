@@ -518,6 +518,27 @@ def test_a_failed_save_leaves_the_old_file(
     assert os.listdir(tmp_path) == [path.name]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the limit is of POSIX")
+@pytest.mark.parametrize("ending", [".weights.h5", ".h5", ".pt", ".safetensors", ".keras"])
+def test_a_file_that_cannot_grow_leaves_the_old_one(tmp_path: Path, ending: str) -> None:
+    import resource
+
+    path, model = tmp_path / f"a{ending}", Sequential([Input((300,)), Dense(300)])
+    path.write_text("old")
+    save = model.save if ending == ".keras" else model.save_weights
+    save(tmp_path / f"warm{ending}")  # so that the limit meets no import
+    (tmp_path / f"warm{ending}").unlink()
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, kept[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == [path.name]
+
+
 @pytest.mark.parametrize("ending", [".weights.h5", ".h5", ".safetensors"])
 def test_a_changed_weight_is_told_from_another_one(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a{ending}"
