@@ -1,9 +1,9 @@
 """Saving and loading VGG16, against torch.save and torch.load of the same bytes.
 
 Weights in three formats, and the whole model in a .keras archive, whose loading also makes the
-model, which torch's side has already. Both write to the disk for good (fsync). Peak memory is
-measured in a process of its own, over the model that is there; a model that `load_model` makes
-counts as one of its weights' size.
+model, which torch's side has already. Both write to the disk for good (fsync). Torch computes with
+one thread; nnkit reads and writes files with two. Peak memory is measured in a process of its own,
+over the model that is there; a model that `load_model` makes counts as one of its weights' size.
 
     python benchmarks/saving.py --folder .
 """

@@ -1,4 +1,11 @@
-"""Whole models and weights in files, Keras's and torch's, and the configs that describe them."""
+"""Whole models and weights in files, Keras's and torch's, and the configs that describe them.
+
+`whole_models` saves and loads models, as an `archive` (.keras) or a `legacy_model` (.h5), which
+share `model_parts`. `weights` saves and loads weights, as `keras_weights` (.weights.h5),
+`legacy_weights` (.h5) or a `torch_state` (.pt, .safetensors); `places` says what goes where. Below
+lie `hdf5` and `hdf5_writer`, `checksum` and `atomic`. `torch_weights` takes over the weights of
+other networks, and `export` writes programs.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from nnkit.errors import FileError
 from nnkit.saving.checksum import unsealed_size
 from nnkit.saving.file_part import Part
 from nnkit.saving.hdf5_texts import check_texts
-from nnkit.saving.hdf5_writer import as_rows, rows_at_once
+from nnkit.saving.pieces import as_rows, in_pieces
 from nnkit.saving.places import Stored
 
 _MANY, _THREADS = 8, 2  # arrays of so many pieces are read by so many threads
@@ -35,9 +35,8 @@ class Reader:
         self.path, self.root, self._part = path, root, part
         self.arrays: dict[str, Array] = {}
         self._checked: set[str] = set()  # names of attributes
-        root.visititems(
-            self._visit
-        )  # follows no links, so that what they lead to counts as missing
+        # It follows no links, so that what they lead to counts as missing.
+        root.visititems(self._visit)
 
     def _visit(self, name: str | bytes, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
@@ -146,7 +145,7 @@ class Array(Stored):
 
     def _fill(self, rows: torch.Tensor, start: int) -> None:
         """Copy the plain bytes of the file, piece by piece."""
-        pieces = torch.split(rows, rows_at_once(rows))
+        pieces = in_pieces(rows)
         step = pieces[0].numel() * self._dtype.itemsize
         starts = range(start, start + step * len(pieces), step or 1)
         if len(pieces) < _MANY:

@@ -8,18 +8,27 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 import torch
 
+from nnkit.layouts import SAME, Layout
 from nnkit.saving.checksum import BLOCK, Seal
+from nnkit.saving.pieces import as_rows, in_pieces
 
-__all__ = ["NewFile", "as_rows", "new_file", "pieces_of", "rows_at_once"]
+__all__ = ["NewFile", "new_file"]
 
-_PIECE = 2**20  # bytes that are turned at once: they stay in the processor's cache
 _WAITING = 2  # blocks that may wait for the disk
+
+
+class _Planned(NamedTuple):
+    """Where an array will begin, what it will be, and how that lies in the file."""
+
+    start: int
+    tensor: torch.Tensor
+    layout: Layout
 
 
 class NewFile:
@@ -30,11 +39,12 @@ class NewFile:
 
     def __init__(self, root: Any) -> None:
         self.root = root
-        self.arrays: list[tuple[int, torch.Tensor]] = []
+        self.arrays: list[_Planned] = []
 
-    def add(self, group: Any, key: str, value: torch.Tensor) -> None:
-        """Put a tensor into a group, with its axes in the order that they have."""
-        value = value.detach()
+    def add(self, group: Any, key: str, tensor: torch.Tensor, layout: Layout = SAME) -> None:
+        """Put a tensor into a group, in Keras's order."""
+        tensor = tensor.detach()
+        value = layout.to_keras(tensor)
         if value.ndim:
             plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             plan.set_layout(h5py.h5d.CONTIGUOUS)
@@ -42,7 +52,7 @@ class NewFile:
             plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
             dataset = group.create_dataset(key, tuple(value.shape), _dtype(value), dcpl=plan)
             if value.numel():
-                self.arrays.append((dataset.id.get_offset(), value))
+                self.arrays.append(_Planned(dataset.id.get_offset(), tensor, layout))
         else:  # h5py makes single numbers in its own way
             dataset = group.create_dataset(key, (), _dtype(value))
             dataset[()] = _bytes(value.cpu()).view(_dtype(value))[0]
@@ -75,17 +85,19 @@ def new_file(target: Any) -> Iterator[NewFile]:
         file.write(bytes(seal))
 
 
-def _write(
-    frame: _Frame, arrays: list[tuple[int, torch.Tensor]], write: Callable[[Any], Any]
-) -> None:
+def _write(frame: _Frame, arrays: list[_Planned], write: Callable[[Any], Any]) -> None:
     with ThreadPoolExecutor(1) as pool:
         blocks = _Blocks(lambda block: pool.submit(write, block))
         end = 0
-        for start, value in sorted(arrays, key=lambda item: item[0]):
+        for start, tensor, layout in sorted(arrays, key=lambda array: array.start):
             blocks.add(frame.part(end, start))
-            for piece in pieces_of(value):
-                blocks.add(_bytes(piece))
-            end = start + value.nbytes
+            for piece in in_pieces(as_rows(layout.to_keras(tensor))):
+                # In its own order first, then turned: at once, a copy that turns takes seven times
+                # longer.
+                here = piece.cpu()
+                here = here if here.is_contiguous() else here.clone().contiguous()
+                blocks.add(_bytes(here))
+            end = start + tensor.nbytes
         blocks.add(frame.part(end, frame.size))
         blocks.finish()
 
@@ -118,30 +130,6 @@ class _Blocks:
         self._block, self._used = np.empty(BLOCK, np.uint8), 0
         while len(self._pending) > _WAITING:
             self._pending.popleft().result()  # raises what went wrong, such as a full disk
-
-
-def pieces_of(value: torch.Tensor) -> Iterator[torch.Tensor]:
-    """The values of a tensor in the order of its axes: contiguous tensors of a megabyte or so."""
-    rows = as_rows(value)
-    for part in torch.split(rows, rows_at_once(rows)):
-        piece = part.cpu()
-        # In its own order first, then turned: at once, a copy that turns takes seven times longer.
-        yield piece if piece.is_contiguous() else piece.clone().contiguous()
-
-
-def as_rows(value: torch.Tensor) -> torch.Tensor:
-    """A view with two axes, where that is one; else the tensor, with an axis at least."""
-    if value.ndim > 2 and value.numel():
-        try:
-            return value.view(-1, value.shape[-1])
-        except RuntimeError:  # its axes cannot be joined
-            return value
-    return value if value.ndim else value.reshape(1)
-
-
-def rows_at_once(rows: torch.Tensor) -> int:
-    """Entries of the first axis that make a piece."""
-    return max(_PIECE * len(rows) // max(rows.nbytes, 1), 1)
 
 
 def _bytes(value: torch.Tensor) -> Any:

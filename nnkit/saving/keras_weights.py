@@ -55,7 +55,7 @@ def write(model: Layer, target: Any, more: Iterable[tuple[str, Any, Any]] = ()) 
             if isinstance(module, Layer):
                 group.attrs["name"] = module.name
             for key, weight in weights.items():
-                file.add(group, key, weight.layout.to_keras(weight.tensor))
+                file.add(group, key, weight.tensor, weight.layout)
             if keeps(module, "own_variables"):
                 for key, value in arrays_of(module):
                     file.add(group, key, value)
@@ -63,7 +63,7 @@ def write(model: Layer, target: Any, more: Iterable[tuple[str, Any, Any]] = ()) 
             group = file.root.create_group(join(prefix, "vars"))
             group.attrs["name"] = thing.name
             for number, (tensor, layout) in enumerate(values):
-                file.add(group, str(number), layout.to_keras(tensor))
+                file.add(group, str(number), tensor, layout)
 
 
 def places(model: Layer) -> dict[str, Place]:

@@ -63,7 +63,7 @@ def save(model: Any, path: Path, config: dict[str, Any], optimizer: bool) -> Non
             group = root.create_group(_OPTIMIZER)
             group.attrs["weight_names"] = [name.encode() for name in names]
             for name, (tensor, layout) in zip(names, values, strict=True):
-                file.add(group, name, layout.to_keras(tensor))
+                file.add(group, name, tensor, layout)
 
 
 def load(path: Path, size: int, custom_objects: Any, compile: bool) -> Any:

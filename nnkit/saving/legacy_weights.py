@@ -62,7 +62,7 @@ def write_group(file: NewFile, group: Any, model: Layer) -> None:
         names = _distinct(f"{name}/{weight.name}" for weight in weights)
         _set_names(inside, "weight_names", names)
         for key, weight in zip(names, weights, strict=True):
-            file.add(inside, key, weight.layout.to_keras(weight.tensor))
+            file.add(inside, key, weight.tensor, weight.layout)
 
 
 def places(model: Layer) -> dict[str, Place]:

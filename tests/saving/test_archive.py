@@ -223,7 +223,7 @@ def test_memory_of_saving_and_loading(ending: str, tmp_path: Path) -> None:
 
 
 def test_large_weights_go_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nnkit.saving.hdf5_writer._PIECE", 300)
+    monkeypatch.setattr("nnkit.saving.pieces._PIECE", 300)
     x = Input((37,))
     half = Dense(5, dtype="bfloat16", name="half")(Dense(30)(x))
     model = Model(x, Dense(3, dtype="float64")(half))

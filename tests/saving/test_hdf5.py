@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from nnkit.errors import FileError
-from nnkit.saving import hdf5, hdf5_writer
+from nnkit.saving import hdf5, pieces
 from nnkit.saving.checksum import BLOCK
 from nnkit.saving.file_part import Part
 from nnkit.saving.hdf5 import reading
@@ -49,7 +49,7 @@ def read(path: Path, key: str) -> Any:
 
 @pytest.mark.parametrize("piece", [1, 50, 2**20])
 def test_values_come_back(piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hdf5_writer, "_PIECE", piece)
+    monkeypatch.setattr(pieces, "_PIECE", piece)
     path = tmp_path / "a.h5"
     write(path, VALUES)
     with reading(path) as file:
