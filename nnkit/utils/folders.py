@@ -65,8 +65,8 @@ def check_labels(
             f"labels expects 'inferred' (from the folders), None, or a list of class numbers, one "
             f"a file; got {labels!r}."
         )
-    if class_names is not None and not inferred:
-        raise ArgumentError("class_names only goes with labels='inferred'.")
+    if class_names is not None and not (inferred and label_mode):
+        raise ArgumentError("class_names only goes with labels='inferred' and a label_mode.")
     if subset not in ("training", "validation", "both", None):
         raise unknown_name("subset", subset, ("training", "validation", "both"))
     if fraction and not 0 < fraction < 1:

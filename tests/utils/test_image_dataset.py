@@ -282,6 +282,7 @@ def test_a_single_class_is_told(folder: Path) -> None:
         ({"labels": [1, 2]}, ArgumentError, "labels has 2 numbers, but .* holds 10 files"),
         ({"label_mode": "ints"}, ArgumentError, "Unknown label_mode 'ints'. Did you mean 'int'"),
         ({"labels": None, "class_names": ["red"]}, ArgumentError, "class_names only goes with"),
+        ({"label_mode": None, "class_names": ["red"]}, ArgumentError, "inferred' and a label_mode"),
         ({"class_names": ["red", "grey"]}, ArgumentError, "'grey', but the folders .* blue, red"),
         ({"color_mode": "bgr"}, ArgumentError, "Unknown color_mode 'bgr'"),
         ({"image_size": (4,)}, ArgumentError, r"image_size expects \(height, width\)"),
