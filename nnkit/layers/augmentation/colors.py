@@ -19,7 +19,16 @@ __all__ = [
 ]  # fmt: skip
 
 
-class RandomContrast(FactorLayer):
+class _Linear(FactorLayer):
+    """Base of the layers that multiply or add; their third argument is the seed."""
+
+    def __init__(
+        self, factor: Any, value_range: Any = (0, 255), seed: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(factor, value_range, seed=seed, **kwargs)
+
+
+class RandomContrast(_Linear):
     """Move pixels away from the mean of their channel in each image.
 
     Args:
@@ -35,11 +44,6 @@ class RandomContrast(FactorLayer):
     _FACTOR_BOUNDS = (0, 1)
     needs_range = False
 
-    def __init__(
-        self, factor: Any, value_range: Any = (0, 255), seed: Any = None, **kwargs: Any
-    ) -> None:
-        super().__init__(factor, value_range, seed=seed, **kwargs)
-
     def drawn(self, data: Any, draws: Draws) -> Any:
         shape = (self.sizes_of(data)[0], 1, 1, 1)
         low, high = 1.0 - self.factor[0], 1.0 + self.factor[1]
@@ -52,7 +56,7 @@ class RandomContrast(FactorLayer):
         return self.clip(images.mul_(factor).add_(self.a_row(mean * (1 - factor), images)))
 
 
-class RandomBrightness(FactorLayer):
+class RandomBrightness(_Linear):
     """Add a number to all pixels of an image.
 
     Args:
@@ -65,11 +69,6 @@ class RandomBrightness(FactorLayer):
     """
 
     keeps_dtype = True
-
-    def __init__(
-        self, factor: Any, value_range: Any = (0, 255), seed: Any = None, **kwargs: Any
-    ) -> None:
-        super().__init__(factor, value_range, seed=seed, **kwargs)
 
     def drawn(self, data: Any, draws: Draws) -> Any:
         shape = (self.sizes_of(data)[0], 1, 1, 1)

@@ -124,28 +124,30 @@ class RandAugment(_Policy):
         transforms = {name: self.draw_for(name, data, seed) for name in names}
         return {"transforms": transforms, "layer_idxes": drawn}
 
-    def _steps(self, transformation: Any) -> list[tuple[BaseImagePreprocessingLayer, Any]]:
-        names = [self.choices[int(index)] for index in transformation["layer_idxes"]]
-        return [(self.chosen(name), transformation["transforms"][name]) for name in names]
+    def _in_turn(self, method: str, value: Any, transformation: Any) -> Any:
+        """What this method of each layer drawn makes of a part of the data, one after the other."""
+        for index in transformation["layer_idxes"]:
+            name = self.choices[int(index)]
+            value = getattr(self.chosen(name), method)(value, transformation["transforms"][name])
+        return value
 
     def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        for layer, drawn in self._steps(transformation):
-            images = layer.transform_images(images, drawn)
-        return images
+        changed: Tensor = self._in_turn("transform_images", images, transformation)
+        return changed
 
     def transform_bounding_boxes(
         self, bounding_boxes: Any, transformation: Any = None, training: bool = True
     ) -> Any:
-        for layer, drawn in self._steps(transformation) if training else ():
-            bounding_boxes = layer.transform_bounding_boxes(bounding_boxes, drawn)
-        return bounding_boxes
+        if not training:
+            return bounding_boxes
+        return self._in_turn("transform_bounding_boxes", bounding_boxes, transformation)
 
     def transform_segmentation_masks(
         self, segmentation_masks: Any, transformation: Any = None, training: bool = True
     ) -> Any:
-        for layer, drawn in self._steps(transformation) if training else ():
-            segmentation_masks = layer.transform_segmentation_masks(segmentation_masks, drawn)
-        return segmentation_masks
+        if not training:
+            return segmentation_masks
+        return self._in_turn("transform_segmentation_masks", segmentation_masks, transformation)
 
 
 class AugMix(_Policy):
