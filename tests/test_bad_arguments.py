@@ -56,7 +56,7 @@ ROWS: list[tuple[Any, str]] = [
     (lambda: optimizers.Adam(clipnorm=1, clipvalue=1), "Choose one of clipnorm"),
     (lambda: optimizers.Adam(weight_decay=-1), "weight_decay must be a number"),
     (lambda: optimizers.Adam(use_ema=True, ema_momentum=2), "ema_momentum must be a number"),
-    (lambda: optimizers.Adam(gradient_accumulation_steps=1), "must be an int of at least 2"),
+    (lambda: optimizers.Adam(gradient_accumulation_steps=1), "Adam: gradient_acc.* of at least 2"),
     (lambda: optimizers.LossScaleOptimizer("x"), "wraps an optimizer of nnkit, got 'x'"),
     # schedules
     (lambda: schedules.ExponentialDecay(0.1, 0, 0.9), "decay_steps must be a number above 0"),

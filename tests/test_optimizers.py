@@ -687,16 +687,16 @@ def test_config() -> None:
         (lambda: SGD(clipnorm=1.0, clipvalue=1.0), "Choose one of clipnorm, clipvalue"),
         (lambda: SGD(clipnorm=0.0), "SGD: clipnorm must be a number above 0"),
         (lambda: SGD(clipvalue=-1.0), "clipvalue must be a number above 0"),
-        (lambda: SGD(gradient_accumulation_steps=1), "an int of at least 2"),
-        (lambda: SGD(gradient_accumulation_steps=2.0), "an int of at least 2"),
+        (lambda: SGD(gradient_accumulation_steps=1), "a whole number of at least 2"),
+        (lambda: SGD(gradient_accumulation_steps=2.5), "a whole number of at least 2"),
         (lambda: SGD(use_ema=True, ema_momentum=2), "ema_momentum must be"),
         (
             lambda: SGD(use_ema=True, ema_overwrite_frequency=0),
-            "ema_overwrite_frequency must be an int of at least 1",
+            "SGD: ema_overwrite_frequency must be a whole number of at least 1",
         ),
         (
             lambda: SGD(use_ema=True, ema_overwrite_frequency=2.5),
-            "ema_overwrite_frequency must be an int",
+            "ema_overwrite_frequency must be a whole number",
         ),
         (lambda: SGD(loss_scale_factor=0.0), "loss_scale_factor must be a number above 0"),
         (

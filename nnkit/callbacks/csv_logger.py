@@ -34,7 +34,7 @@ class CSVLogger(Callback):
     def __init__(
         self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
     ) -> None:
-        if len(separator) != 1:
+        if not isinstance(separator, str) or len(separator) != 1:
             raise ArgumentError(f"CSVLogger expects one character as separator, not {separator!r}.")
         self.filename = os.fspath(filename)
         self.sep = separator

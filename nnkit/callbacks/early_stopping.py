@@ -9,6 +9,7 @@ import torch
 
 from nnkit.callbacks.console import say
 from nnkit.callbacks.monitor import Monitor
+from nnkit.shapes import number
 
 __all__ = ["EarlyStopping"]
 
@@ -46,11 +47,11 @@ class EarlyStopping(Monitor):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta=min_delta)
-        self.patience = patience
+        self.patience = number(self, "patience", patience, 0)
         self.verbose = verbose
-        self.baseline = baseline
+        self.baseline = baseline if baseline is None else number(self, "baseline", baseline)
         self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+        self.start_from_epoch = number(self, "start_from_epoch", start_from_epoch, 0)
         self._reset()
 
     def _reset(self) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from nnkit.callbacks.base import Callback
 from nnkit.errors import ArgumentError, unknown_name
+from nnkit.shapes import number
 
 __all__ = ["Monitor", "best_index", "direction"]
 
@@ -69,10 +70,14 @@ class Monitor(Callback):
     ) -> None:
         if mode not in ("auto", "min", "max"):
             raise unknown_name(f"{type(self).__name__} mode", mode, ("auto", "min", "max"))
+        if not isinstance(monitor, str):
+            raise ArgumentError(
+                f"{type(self).__name__}: monitor must be a name in the logs, got {monitor!r}."
+            )
         self.monitor = monitor
         self.mode = mode
-        self.best = baseline
-        self.min_delta = abs(min_delta)
+        self.best = baseline if baseline is None else number(self, "baseline", baseline)
+        self.min_delta = abs(number(self, "min_delta", min_delta))
         self._better: str | None = None if mode == "auto" else mode
         self._has_been_logged = False
 

@@ -9,7 +9,7 @@ import numpy as np
 from nnkit.callbacks.console import say
 from nnkit.callbacks.monitor import Monitor
 from nnkit.callbacks.optimizer_rate import learning_rate, set_learning_rate
-from nnkit.errors import ArgumentError
+from nnkit.shapes import number
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -44,17 +44,11 @@ class ReduceLROnPlateau(Monitor):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta=min_delta)
-        if not 0 <= factor < 1:
-            raise ArgumentError(
-                f"ReduceLROnPlateau expects a factor from 0 up to but without 1, not {factor!r}."
-            )
-        if not min_lr >= 0:
-            raise ArgumentError(f"ReduceLROnPlateau expects min_lr from 0 up, not {min_lr!r}.")
-        self.factor = factor
-        self.patience = patience
+        self.factor = number(self, "factor", factor, 0, below=1)
+        self.patience = number(self, "patience", patience, 0)
         self.verbose = verbose
-        self.cooldown = cooldown
-        self.min_lr = min_lr
+        self.cooldown = number(self, "cooldown", cooldown, 0)
+        self.min_lr = number(self, "min_lr", min_lr, 0)
         self._reset()
 
     def _reset(self) -> None:

@@ -13,11 +13,11 @@ from nnkit import config
 from nnkit.errors import ArgumentError, unknown_name
 from nnkit.legacy import warn_once
 from nnkit.optimizers.schedules import SCHEDULES, LearningRateSchedule
-from nnkit.shapes import number
+from nnkit.shapes import number, positive
 
 __all__ = [
     "check_clipping",
-    "check_count",
+    "count_of",
     "epsilon_of",
     "learning_rate",
     "of_step",
@@ -100,12 +100,9 @@ def check_clipping(who: Any, **limits: Any) -> None:
         number(who, name, limit, above=0)
 
 
-def check_count(name: str, value: Any, least: int) -> None:
-    """None, or a whole number from `least`."""
-    if value is not None and (
-        isinstance(value, bool) or not isinstance(value, int) or value < least
-    ):
-        raise ArgumentError(f"{name} must be an int of at least {least}, or None; got {value!r}.")
+def count_of(who: Any, name: str, value: Any, least: int) -> int | None:
+    """A whole number from `least`, or None."""
+    return None if value is None else positive(who, name, value, least=least)
 
 
 def reject_unknown(owner: type, arguments: dict[str, Any]) -> None:

@@ -102,14 +102,16 @@ class Settings(torch.optim.Optimizer):
         checks.check_clipping(
             self, clipnorm=clipnorm, clipvalue=clipvalue, global_clipnorm=global_clipnorm
         )
-        checks.check_count("gradient_accumulation_steps", gradient_accumulation_steps, 2)
+        steps = checks.count_of(self, "gradient_accumulation_steps", gradient_accumulation_steps, 2)
         if weight_decay is not None:
             number(self, "weight_decay", weight_decay, 0)
         if loss_scale_factor is not None:
             number(self, "loss_scale_factor", loss_scale_factor, above=0)
         if use_ema:
             number(self, "ema_momentum", ema_momentum, 0, 1)
-            checks.check_count("ema_overwrite_frequency", ema_overwrite_frequency, 1)
+            ema_overwrite_frequency = checks.count_of(
+                self, "ema_overwrite_frequency", ema_overwrite_frequency, 1
+            )
         # One empty group: build() fills it. It holds every number that changes, as torch's do.
         super().__init__([{"params": [], "lr": 0.0, "iterations": 0}], {"lr": 0.0})
         self.name = name or auto_name(type(self).__name__)
@@ -121,7 +123,7 @@ class Settings(torch.optim.Optimizer):
         self.ema_momentum = ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.loss_scale_factor = loss_scale_factor
-        self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.gradient_accumulation_steps = steps
         self.after_step: list[Callable[[], None]] = []
         self.built = False
         self._given: Any = None

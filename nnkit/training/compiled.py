@@ -18,8 +18,8 @@ from nnkit.creation import placed
 from nnkit.errors import ArgumentError, NotCompiledError
 from nnkit.metrics import Mean, Metric
 from nnkit.optimizers import LossScaleOptimizer, Optimizer
-from nnkit.optimizers.checks import check_count
 from nnkit.serialization import deserialize_keras_object, serialize_keras_object
+from nnkit.shapes import positive
 from nnkit.training import step
 from nnkit.training.jit import Jit
 from nnkit.training.objective import Metrics, Objective
@@ -112,8 +112,7 @@ class Compiled:
             )
         self._jit = Jit() if jit_compile is True and not run_eagerly else None
         self.run_eagerly, self.jit_compile = bool(run_eagerly), self._jit is not None
-        check_count("steps_per_execution", steps_per_execution, 1)
-        self.steps_per_execution = steps_per_execution
+        self.steps_per_execution = positive("compile", "steps_per_execution", steps_per_execution)
         self._told, self._known_trainable = False, None
         if self.built:
             self._known_trainable = set(map(id, self.trainable_weights))  # type: ignore[attr-defined]

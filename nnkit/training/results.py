@@ -18,7 +18,8 @@ __all__ = ["Collector", "check_out", "on_host", "one_batch"]
 
 def one_batch(x: Any, batch_size: int | None, device: torch.device) -> torch.Tensor | None:
     """A few samples as the one batch they are; None when they need the whole machinery."""
-    if not x.ndim or not 0 < x.shape[0] <= (batch_size or 32):
+    usual = batch_size is None or isinstance(batch_size, int)
+    if not usual or not x.ndim or not 0 < x.shape[0] <= (batch_size or 32):
         return None
     if isinstance(x, np.ndarray):
         if x.dtype not in (np.float32, np.uint8) or not x.flags.writeable:

@@ -10,6 +10,7 @@ import torch
 
 from nnkit.callbacks import CallbackList
 from nnkit.data import make_batches
+from nnkit.errors import DataError
 from nnkit.modes import is_settled
 from nnkit.training import step
 from nnkit.training.compiled import Compiled
@@ -173,4 +174,6 @@ class Trainer(Fit):
 
 
 def _rows(x: Any) -> int:
+    if not getattr(x, "shape", ()) and not hasattr(x, "__len__"):
+        raise DataError(f"A batch must be arrays or tensors, got {x!r}.")
     return int(x.shape[0]) if getattr(x, "shape", ()) else len(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from types import SimpleNamespace
 from typing import Any
 
@@ -132,3 +133,27 @@ def test_epochs_without_validation_are_skipped_if_others_have_it() -> None:
     assert monitor.monitored({"loss": 1.0, "val_loss": 2.0}) == 2.0
     monitor.set_params({})
     assert monitor.monitored({"loss": 1.0}) is None
+
+
+ODD = [
+    ("monitor", 3, "monitor must be a name in the logs, got 3"),
+    ("min_delta", "a", "min_delta must be a number, got 'a'"),
+    ("baseline", "a", "baseline must be a number, got 'a'"),
+    ("patience", "a", "patience must be a number of at least 0, got 'a'"),
+    ("patience", -1, "patience must be a number of at least 0, got -1"),
+    ("cooldown", None, "cooldown must be a number of at least 0, got None"),
+    ("start_from_epoch", None, "start_from_epoch must be a number of at least 0"),
+    ("factor", [1], r"factor must be a number of at least 0 and below 1, got \[1\]"),
+]
+WRONG = [
+    (kind, argument, odd, message)
+    for kind in (Monitor, EarlyStopping, ReduceLROnPlateau)
+    for argument, odd, message in ODD
+    if argument in inspect.signature(kind).parameters
+]
+
+
+@pytest.mark.parametrize(("kind", "argument", "odd", "message"), WRONG)
+def test_arguments_of_the_wrong_kind(kind: Any, argument: str, odd: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=f"{kind.__name__}: {message}"):
+        kind(**{argument: odd})

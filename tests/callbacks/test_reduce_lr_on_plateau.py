@@ -60,10 +60,10 @@ def test_what_it_says(model: Any, run: Any, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"factor": 1.0}, r"from 0 up to but without 1, not 1\.0"),
-        ({"factor": -0.5}, r"not -0\.5"),
-        ({"factor": NAN}, "not nan"),
-        ({"min_lr": -1}, "min_lr from 0 up, not -1"),
+        ({"factor": 1.0}, r"factor must be a number of at least 0 and below 1, got 1\.0"),
+        ({"factor": -0.5}, r"got -0\.5"),
+        ({"factor": NAN}, "got nan"),
+        ({"min_lr": -1}, "min_lr must be a number of at least 0, got -1"),
         ({"mode": "auto_"}, "Unknown ReduceLROnPlateau mode"),
     ],
 )

@@ -62,6 +62,12 @@ def linear(units: int = 1) -> Any:
     return make_classifier(units, None)
 
 
+def no_batch() -> Any:
+    model = linear()
+    model.compile("sgd", "mse")
+    return model.train_on_batch(None)
+
+
 CASES: dict[str, tuple[Callable[[], Any], type[NnkitError], str]] = {
     # not compiled
     "fit": (lambda: make_classifier().fit(X, LABELS), NotCompiledError, "fit() does not know"),
@@ -93,7 +99,7 @@ CASES: dict[str, tuple[Callable[[], Any], type[NnkitError], str]] = {
     "steps_per_execution": (
         lambda: make_classifier().compile(steps_per_execution=0),
         ArgumentError,
-        "steps_per_execution must be an int of at least 1",
+        "steps_per_execution must be a whole number of at least 1",
     ),
     # targets
     "no y": (lambda: fit(y=None), DataError, "fit was given x but no y"),
@@ -236,6 +242,16 @@ CASES: dict[str, tuple[Callable[[], Any], type[NnkitError], str]] = {
     "unknown only output": (lambda: fit(loss={"a": SPARSE}), ArgumentError, "the output 'a'"),
     "two losses": (lambda: fit(loss=[SPARSE, "mse"]), ArgumentError, "as a loss"),
     # arguments of fit
+    "predict size": (
+        lambda: make_classifier().predict(np.zeros((4, 6), "float32"), batch_size="a", verbose=0),
+        ArgumentError,
+        "predict: batch_size expects a whole number >= 1, got 'a'",
+    ),
+    "no batch": (
+        no_batch,
+        DataError,
+        "A batch must be arrays or tensors, got None",
+    ),
     "split 1": (lambda: fit(validation_split=1.0), ArgumentError, "above 0, below 1: 1.0"),
     "split -": (lambda: fit(validation_split=-0.1), ArgumentError, "above 0, below 1: -0.1"),
     "split text": (lambda: fit(validation_split="0.1"), ArgumentError, "above 0, below 1"),
