@@ -188,8 +188,9 @@ def affine_transform(
         )
     x, last = _batch_last(x, first)
     numbers = numbers.reshape(-1, 8)
-    # Only a CPU is asked whether there is something to divide by.
-    if numbers.device.type == "cpu" and not bool(numbers[:, 6:].any()):
+    # Only a CPU is asked whether there is something to divide by, and only while it computes.
+    asked = numbers.device.type == "cpu" and not torch.compiler.is_compiling()
+    if asked and not bool(numbers[:, 6:].any()):
         numbers = numbers[:, :6]
     return last(_warped(x, *_places(x, numbers), order, (fill_mode, fill_value)))
 

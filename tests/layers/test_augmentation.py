@@ -162,6 +162,15 @@ def test_batches_cut_into_pieces_become_the_same(
     assert float(same.float().mean()) > 0.999
 
 
+@pytest.mark.parametrize("make", [L.RandomFlip, L.Equalization, lambda: L.RandomRotation(0.2)])
+def test_compiled_layers_ask_no_values(make: Callable[..., Any]) -> None:
+    model = nnkit.Sequential([nnkit.Input((9, 8, 3)), make()])
+    compiled = torch.compile(
+        lambda images: model(images, training=True), backend="eager", fullgraph=True
+    )
+    assert compiled(IMAGES).shape == IMAGES.shape
+
+
 # -- against torchvision ---------------------------------------------------------------------------
 
 
@@ -283,6 +292,13 @@ def test_labels_are_mixed_by_what_is_seen() -> None:
         assert not torch.equal(changed["labels"], labels)
     mixed = L.MixUp(0.5, seed=0)({"images": images, "labels": torch.arange(4)})
     assert mixed["labels"].is_floating_point()
+
+
+def test_lists_of_labels_become_tensors() -> None:
+    changed = L.RandomFlip()({"images": IMAGES.numpy(), "labels": [3, 1, 0, 2]})
+    assert changed["labels"].tolist() == [3, 1, 0, 2]
+    mixed = L.MixUp(seed=1)({"images": IMAGES, "labels": [[1.0, 0], [0, 1], [1, 0], [0, 1]]})
+    torch.testing.assert_close(mixed["labels"].sum(1), torch.ones(4))
 
 
 def test_boxes_cover_what_they_covered() -> None:

@@ -240,6 +240,8 @@ class BaseImagePreprocessingLayer(ImageLayer):
             transform = self.transform_single_image if one else self.transform_images
             return transform(data, transformation=transformation, training=training)
         one = data["images"].ndim == 3
+        if isinstance(data.get("labels"), (list, tuple)):
+            data = {**data, "labels": as_tensor(data["labels"])}
         if "bounding_boxes" in data:
             data = {**data, "bounding_boxes": dense_boxes(data["bounding_boxes"])}
             if self.bounding_box_format is None:
