@@ -207,10 +207,8 @@ class RandomColorDegeneration(FactorLayer):
             return self.clip(images)
         factor = each_image(transformation["factor"], images).squeeze(1)
         gray = images.new_tensor(GRAY).reshape(3, 1).expand(3, 3)
-        matrix = gray * factor + torch.eye(3, dtype=images.dtype, device=images.device) * (
-            1 - factor
-        )
-        return self.clip(self.mixed(images, matrix))
+        same = torch.eye(3, dtype=images.dtype, device=images.device)
+        return self.clip(self.mixed(images, gray * factor + same * (1 - factor)))
 
 
 class RandomColorJitter(RangedLayer):

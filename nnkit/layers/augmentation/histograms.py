@@ -90,9 +90,8 @@ class Equalization(RangedLayer):
         first = torch.where(sums > 0, sums, torch.inf).amin(1, keepdim=True)
         span = sums[:, -1:] - first
         table = ((sums - first) * 255 / torch.where(span == 0, 1.0, span)).round().clamp(0, 255)
-        return self.from_bytes(table).to(self.output_type(images)), (counts > 0).sum(
-            1, keepdim=True
-        ) <= 1
+        flat = (counts > 0).sum(1, keepdim=True) <= 1
+        return self.from_bytes(table).to(self.output_type(images)), flat
 
 
 class ContrastLimitedAdaptiveHistogramEqualization(RangedLayer):
