@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nnkit.errors import ShapeError
 
-__all__ = ["Assignable", "Variable", "shown"]
+__all__ = ["Assignable", "Variable", "shown", "shown_buffer"]
 
 V = TypeVar("V", bound="Variable")
 
@@ -115,6 +115,18 @@ def shown(tensor: Tensor, name: str | None = None, path: str | None = None) -> _
     """The same memory, with Keras's methods."""
     made = tensor.as_subclass(_Shown)
     made._name, made._path = name, path
+    return made
+
+
+def shown_buffer(buffer: Tensor, name: str | None, path: str | None = None) -> _Shown:
+    """A layer's buffer with Keras's methods: for one buffer always the same object."""
+    made: _Shown | None = getattr(buffer, "_shown", None)
+    # A copy of the buffer brings a copy of this, which belongs to no buffer.
+    if made is None or made.data_ptr() != buffer.data_ptr() or made.shape != buffer.shape:
+        made = shown(buffer.detach(), name)
+        buffer._shown = made  # type: ignore[attr-defined]
+    if path is not None:
+        made.path = path
     return made
 
 

@@ -16,7 +16,7 @@ from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.layouts import SAME, Layout
 from nnkit.modes import hold_frozen, mark_frozen
 from nnkit.precision import PolicyOwner
-from nnkit.variable import Assignable, Variable, shown
+from nnkit.variable import Assignable, Variable, shown, shown_buffer
 
 __all__ = [
     "Weight", "WeightOwner", "built_for_real", "first_parameter", "keras_view", "on_meta", "thaws",
@@ -326,6 +326,8 @@ def keras_view(key: str) -> Any:
         seen = layout.to_keras(tensor)
         if isinstance(seen, Assignable) or torch.compiler.is_compiling():
             return seen
+        if seen is tensor:
+            return shown_buffer(tensor, name)
         return shown(seen, name, f"{getattr(self, 'name', '')}/{name}")
 
     return property(view, doc=f"The weight `{key}` in Keras's layout; a view of the same memory.")
@@ -337,7 +339,7 @@ def _named(weight: Weight) -> torch.Tensor:
     if isinstance(tensor, Assignable):
         tensor.path = weight.path
     elif not isinstance(tensor, nn.Parameter):
-        return shown(tensor, weight.name, weight.path)
+        return shown_buffer(tensor, weight.name, weight.path)
     return tensor
 
 

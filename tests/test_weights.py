@@ -158,6 +158,23 @@ def test_views_of_weights_have_keras_methods() -> None:
     assert pickle.loads(pickle.dumps(kept.detach())).sum() == 54
 
 
+def test_a_buffer_is_always_the_same_weight() -> None:
+    model = Sequential([Input((3,)), BatchNormalization(name="b")])
+    normal = model.layers[0]
+    mean, variance = model.non_trainable_weights
+    assert mean is normal.moving_mean is model.weights[2]
+    assert mean is not variance
+    twin = copy.deepcopy(model)
+    twin.layers[0].moving_mean.assign([1.0, 2.0, 3.0])
+    assert twin.layers[0].running_mean.tolist() == [1, 2, 3]
+    assert mean.tolist() == [0, 0, 0]
+    model.double()  # makes new buffers
+    model.non_trainable_weights[0].assign([4.0, 5.0, 6.0])
+    assert normal.running_mean.tolist() == [4, 5, 6]
+    loaded = pickle.loads(pickle.dumps(model))
+    assert loaded.non_trainable_weights[0].tolist() == [4, 5, 6]
+
+
 def test_a_moving_average_of_all_weights() -> None:
     """The loop over two models that programs keep an average with, BatchNormalization too."""
     model = Sequential([Input((4,)), Dense(3), BatchNormalization()])
