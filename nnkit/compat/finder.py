@@ -29,7 +29,8 @@ class _Finder(MetaPathFinder):
             return None
         # Made here, so that what is missing is an error at once and not a spec that leads nowhere.
         module = make_module(fullname)
-        return ModuleSpec(fullname, _Loader(module), origin="nnkit", is_package=True)
+        # Without an origin: torch.compile leaves alone what lies where `tensorflow` comes from.
+        return ModuleSpec(fullname, _Loader(module), is_package=True)
 
 
 class _Loader(Loader):

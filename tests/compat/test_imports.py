@@ -190,7 +190,7 @@ def test_modules_list_and_find_their_names() -> None:
     layers = importlib.import_module("keras.layers")
     assert {"Dense", "Conv2D"} <= set(dir(layers))
     assert importlib.util.find_spec("keras.layers") is not None
-    assert layers.__spec__.origin == "nnkit"
+    assert layers.__spec__.name == "keras.layers"
 
 
 @pytest.mark.usefixtures("as_keras")
@@ -221,3 +221,12 @@ def test_a_keras_that_was_set_aside_comes_back() -> None:
     assert "tensorflow.keras" not in sys.modules
     uninstall_as_keras()
     assert importlib.import_module("keras.layers").Dense is real_keras.layers.Dense
+
+
+@pytest.mark.usefixtures("as_keras")
+def test_torch_can_compile_a_served_model() -> None:
+    """It leaves out the folders of packages it knows, `tensorflow` among them."""
+    skipped = importlib.import_module("torch._dynamo.trace_rules")
+    before = list(skipped.SKIP_DIRS)
+    skipped.add("tensorflow")
+    assert before == skipped.SKIP_DIRS
