@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -14,7 +14,8 @@ __all__ = ["GradientTape"]
 class GradientTape:
     """Gradients of what is computed inside a `with`, as TensorFlow has them.
 
-    Torch records by itself, so the tape only makes sure that it does.
+    Torch records by itself, so the tape only makes sure that it does. Gradients that are taken while
+    another tape is open can be differentiated in turn.
 
     Args:
         persistent: whether `gradient` may be asked more than once.
@@ -26,15 +27,19 @@ class GradientTape:
         gradients = tape.gradient(loss, model.trainable_weights)
     """
 
+    _open: ClassVar[list[GradientTape]] = []
+
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
         self._persistent = persistent
         self._recording = torch.enable_grad()
 
     def __enter__(self) -> Self:
         self._recording.__enter__()
+        self._open.append(self)
         return self
 
     def __exit__(self, *error: Any) -> None:
+        self._open.remove(self)
         self._recording.__exit__(*error)
 
     def watch(self, tensor: Any) -> None:
@@ -55,9 +60,15 @@ class GradientTape:
         given = [torch.ones_like(each) for each in targets]
         if output_gradients is not None:
             given = flatten(output_gradients)
+        again = any(tape is not self for tape in self._open)
         found = iter(
             torch.autograd.grad(
-                targets, leaves, given, retain_graph=self._persistent or None, allow_unused=True
+                targets,
+                leaves,
+                given,
+                retain_graph=self._persistent or again,
+                create_graph=again,
+                allow_unused=True,
             )
         )
         return map_structure(lambda _: next(found), sources)

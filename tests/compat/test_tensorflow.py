@@ -186,6 +186,22 @@ def test_a_persistent_tape_watches_inputs(tf: Any) -> None:
     assert tape.gradient(y, tf.Variable(1.0)) is None
 
 
+def test_a_tape_inside_another(tf: Any) -> None:
+    time = tf.Variable(2.0)
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            position = 4.9 * time**2
+        speed = inner.gradient(position, time)
+    assert float(outer.gradient(speed, time)) == pytest.approx(9.8)
+    x = tf.constant([3.0])
+    with tf.GradientTape() as outer:  # as a gradient penalty is written
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            loss = tf.reduce_sum(time * x**2)
+        penalty = tf.square(inner.gradient(loss, [x])[0] - 1.0)
+    assert float(outer.gradient(penalty, time)) == pytest.approx(2 * (2 * 2 * 3 - 1) * 2 * 3)
+
+
 def test_a_variable(tf: Any) -> None:
     variable = tf.Variable([1.0, 2.0], name="v")
     variable.assign_add([1.0, 1.0])
