@@ -57,12 +57,30 @@ RESULTS = {
     "sklearn_wrapper_3": "['no', 'yes'] 2 ['no', 'yes'] (60,)",
     "text_vectorization": "['', '[UNK]', 'the'] (24, 6) [2, 4, 6, 7, 2, 9] [2, 0]",
     "torch_backend_loop": "90 1 True",
+    "distillation": "['155.96', '125.09'] ['107.86', '0.12'] True False",
+    "ema_diffusion": "['4.418', '3.037'] (2, 8, 8, 1) -123.4 18",
+    "files_of_own_layers": "random_normal 2 [0, 1, 2] [UNK] a b ['assets/layers/"
+    "layer_with_custom_assets/vocabulary.txt'] True my_package>custom_fn",
+    "gradient_penalty_tf": "['d_loss', 'g_loss', 'penalty'] True",
+    "hands_on_parts": "['huber', 'loss', 'val_huber', 'val_loss'] ['0.817', '0.518'] ['0.0005', "
+    "'0.0030', '0.0055', '0.0080', '0.0105', '0.0080'] 2.0 True 124",
+    "miniature_gpt": "['loss'] ['2.999', '2.996'] [1, 2, 3] 6",
+    "ocr_ctc": "['22.204', '20.652'] (3, 16, 8) (1, 3) ['image', 'bidirectional', 'label', "
+    "'dense2', 'ctc_loss']",
+    "translation_transformer": "3286 ['3.408', '3.398'] True (16, 10, 30)",
+    "vector_quantization": "['loss', 'vqvae_loss'] ['271.479', '259.794'] 549 (32,)",
     "transformer_block": "1314 ['accuracy', 'loss', 'val_accuracy', 'val_loss'] 20",
 }
 # Those that Keras 3 on torch runs too; the others are older, or need TensorFlow there.
 MODERN = [
     "autoencoder",
     "cnn_digits_2017",
+    "distillation",
+    "ema_diffusion",
+    "files_of_own_layers",
+    "hands_on_parts",
+    "miniature_gpt",
+    "ocr_ctc",
     "own_optimizer",
     "resnet_functional",
     "save_and_load",
@@ -70,6 +88,8 @@ MODERN = [
     "sklearn_wrapper_3",
     "torch_backend_loop",
     "transformer_block",
+    "translation_transformer",
+    "vector_quantization",
 ]
 # What they need that may not be there yet: a module, or a name of one.
 NEEDS = {
