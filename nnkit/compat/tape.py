@@ -14,8 +14,8 @@ __all__ = ["GradientTape"]
 class GradientTape:
     """Gradients of what is computed inside a `with`, as TensorFlow has them.
 
-    Torch records by itself, so the tape only makes sure that it does. Gradients that are taken while
-    another tape is open can be differentiated in turn.
+    Torch records by itself, so the tape only makes sure that it does. Gradients that are taken
+    while another tape is open can be differentiated in turn.
 
     Args:
         persistent: whether `gradient` may be asked more than once.
