@@ -12,6 +12,8 @@ same seed and kind makes the same file again. The tests run a sample.
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import resource
 import sys
@@ -189,11 +191,13 @@ def make(kind: Kind, number: int, seed: int) -> bytes:
     return draw.choice(changes)(kind.sound, draw)
 
 
-def run(count: int, seed: int, only: str | None = None) -> tuple[Counter[str], list[str]]:
-    """Open `count` files in this process; how often what happened, and what must not."""
+Found = tuple[Counter[str], list[str]]
+
+
+def run(numbers: range, seed: int, only: str | None, folder: Path) -> Found:
+    """Open files by their numbers in this process; how often what happened, what must not."""
     every = [kind for kind in kinds() if only in (None, kind.name)]
     canary(), trap()
-    folder = Path(tempfile.mkdtemp())
     # A module that can be imported, and says so if a file has it imported.
     (folder / "fuzz_canary.py").write_text(CANARY_MODULE.format(path=str(canary())))
     sys.path.append(str(folder))
@@ -203,10 +207,11 @@ def run(count: int, seed: int, only: str | None = None) -> tuple[Counter[str], l
         kind.load(path)
         path.write_bytes(kind.sound[: len(kind.sound) // 2])
         open_one(kind, path)
+        path.unlink()
     watch()
     seen: Counter[str] = Counter()
     wrong = []
-    for number in range(count):
+    for number in numbers:
         kind = every[number % len(every)]
         path = folder / f"{number}{kind.ending}"
         path.write_bytes(make(kind, number, seed))
@@ -218,13 +223,45 @@ def run(count: int, seed: int, only: str | None = None) -> tuple[Counter[str], l
     return seen, wrong
 
 
+def in_a_child(numbers: range, seed: int, only: str | None) -> tuple[Found, int]:
+    """As `run`, in another process, so that a crash shows too; and the number to go on with."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        outcome = folder / "outcome.json"
+        child = os.fork()
+        if child == 0:
+            try:
+                outcome.write_text(json.dumps(run(numbers, seed, only, folder)))
+            finally:
+                os._exit(0 if outcome.exists() else 1)
+        status = os.waitpid(child, 0)[1]
+        if status == 0:
+            seen, wrong = json.loads(outcome.read_text())
+            return (Counter(seen), wrong), numbers.stop
+        begun = [int(path.name.partition(".")[0]) for path in folder.glob("[0-9]*")]
+        number = begun[0] if begun else numbers.start
+        return (Counter(), [f"file {number}: the process ended with status {status}"]), number + 1
+
+
+SLICE = 5_000
+
+
 def main() -> None:
-    """Run in a child, so that a crash or a file that blocks for ever shows too."""
+    """All files, slice by slice."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    only = sys.argv[3] if len(sys.argv) > 3 else None
     torch.set_num_threads(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    seen, wrong = run(count, seed, sys.argv[3] if len(sys.argv) > 3 else None)
+    seen: Counter[str] = Counter()
+    wrong: list[str] = []
+    first = 0
+    while first < count:
+        numbers = range(first, min(first + SLICE, count))
+        (more, failed), first = in_a_child(numbers, seed, only)
+        seen += more
+        wrong += failed
+        print(f"{first} of {count}, {len(wrong)} wrong", file=sys.stderr, flush=True)
     for word, times in sorted(seen.items()):
         print(f"{times:8}  {word}")
     for line in wrong[:20]:

@@ -19,7 +19,7 @@ import torch
 from nnkit.errors import FileError
 from nnkit.saving.checksum import unsealed_size
 from nnkit.saving.file_part import Part
-from nnkit.saving.hdf5_texts import check_texts
+from nnkit.saving.hdf5_texts import Texts
 from nnkit.saving.pieces import as_rows, in_pieces
 from nnkit.saving.places import Stored
 
@@ -34,7 +34,7 @@ class Reader:
     def __init__(self, path: Path, root: Any, part: Part) -> None:
         self.path, self.root, self._part = path, root, part
         self.arrays: dict[str, Array] = {}
-        self._checked: set[str] = set()  # names of attributes
+        self._texts = Texts(part, root.userblock_size)
         # It follows no links, so that what they lead to counts as missing.
         root.visititems(self._visit)
 
@@ -53,9 +53,9 @@ class Reader:
         about = owner.attrs.get_id(name)
         if math.prod(about.shape or ()) * about.dtype.itemsize > limit:
             raise FileError(f"its attribute {name!r} claims to be longer than there can be.")
-        if about.dtype.hasobject and name not in self._checked:
-            check_texts(self._part, name)
-            self._checked.add(name)
+        if about.dtype.hasobject:
+            texts = self._texts.read(h5py.h5o.get_info(owner.id).addr, name, limit)
+            return texts if about.shape else texts[0]
         return owner.attrs[name]
 
     def text(self, owner: Any, name: str, limit: int = 2**16) -> str | None:

@@ -1,6 +1,7 @@
-"""Whether the HDF5 library can be let read the texts in a file, which it does with too much trust.
+"""Reading texts in attributes of HDF5 files, which the HDF5 library does with too much trust.
 
-An attribute whose text may have any length holds where in the file the text is, and how long.
+Given damaged sizes or places, it takes any amount of memory, goes in circles or crashes. This reads
+what files of its first format have, which Keras, h5py and nnkit write unless told otherwise.
 """
 
 from __future__ import annotations
@@ -12,71 +13,110 @@ from collections.abc import Iterator
 from nnkit.errors import FileError
 from nnkit.saving.file_part import Part
 
-__all__ = ["check_texts"]
+__all__ = ["Texts"]
 
-_COLLECTION, _TEXTS = b"GCOL\x01\0\0\0", 2**16
-_ANY_LENGTH = 9  # the class of the type
+_STEPS = 2**17  # parts of the file that are looked at; a text takes a dozen
+_ATTRIBUTE, _CONTINUED = 0x0C, 0x10  # kinds of messages in the head of an object
+_TEXT = 9, 1  # the class and kind of a type: of any length, and a text
 
 
-def check_texts(part: Part, name: str) -> None:
-    """Refuse a file in which attributes of this name cannot be read with little memory and time.
+class Texts:
+    """The texts in the attributes of a file.
 
-    Raises: FileError
+    Args:
+        part: the file.
+        base: where its addresses are counted from.
     """
-    try:
-        lengths = list(_lengths(part, name))
-    except (struct.error, ValueError):  # it breaks off
-        lengths = []
-    if not lengths or max(lengths) > part.size or not _come_to_an_end(part):
-        raise FileError(f"the sizes of its texts are damaged, as that of {name!r}.")
 
+    def __init__(self, part: Part, base: int) -> None:
+        self._part, self._base, self._left = part, base, _STEPS
 
-def _lengths(part: Part, name: str) -> Iterator[float]:
-    """What the texts claim to be long, which the library makes room for at once.
+    def read(self, address: int, name: str, limit: int) -> list[bytes]:
+        """The texts of an attribute of the object with a head at this address.
 
-    An attribute begins with its version, and the sizes of its name, its type and its space, which
-    follow, in version 1 each filled up to 8 bytes. Then come 16 bytes for each text, of which the
-    first 4 are its length.
-    """
-    key = name.encode() + b"\0"
-    for at in part.find(key):
-        for version, head, fill in ((1, 8, 8), (2, 8, 1), (3, 9, 1)):
-            begins, *sizes = struct.unpack("<BxHHH", part.bytes_at(at - head, 8))
-            kind, space, data = (
-                at + sum(-(-size // fill) * fill for size in sizes[:count]) for count in (1, 2, 3)
+        Raises: FileError when they are damaged, longer than `limit` in all, or of another format.
+        """
+        try:
+            every = (_places(attribute, name) for attribute in self._attributes(address))
+            places = next(found for found in every if found is not None)
+            if sum(length for length, *_ in places) > limit:
+                raise ValueError
+            return [self._text(*place) for place in places]
+        except FileError:
+            raise
+        except (struct.error, ValueError, IndexError, StopIteration) as error:
+            raise FileError(f"its attribute {name!r} is damaged, or no text.") from error
+
+    def _bytes(self, at: int, count: int) -> bytes:
+        """Bytes that must be there."""
+        self._left -= 1
+        found = self._part.bytes_at(self._base + at, count) if self._left >= 0 else b""
+        if len(found) < count:
+            raise ValueError
+        return found
+
+    def _attributes(self, address: int) -> Iterator[bytes]:
+        """The attributes in the head of an object: its size, and the messages that it consists of.
+
+        A message can say where more of them are.
+        """
+        version, size = struct.unpack("<B7xI", self._bytes(address, 12))
+        if version != 1:
+            raise FileError(
+                "its texts are kept in a newer HDF5 format, in which they are not read here. Write "
+                "it without libver='latest'."
             )
-            is_text = int.from_bytes(part.bytes_at(kind, 1), "little") % 16 == _ANY_LENGTH
-            if (begins, sizes[0]) == (version, len(key)) and is_text:
-                wanted = 16 * _entries(part.bytes_at(space, sizes[2]))
-                found = part.bytes_at(data, min(wanted, part.size))
-                yield from (length for length, *_ in struct.iter_unpack("<I12x", found))
-                yield 0 if len(found) == wanted else math.inf
+        parts = [(address + 16, size)]
+        for at, size in parts:
+            end = at + size
+            while at + 8 <= end:
+                kind, length = struct.unpack("<HH4x", self._bytes(at, 8))
+                if kind == _CONTINUED:
+                    parts.append(struct.unpack("<QQ", self._bytes(at + 8, 16)))
+                elif kind == _ATTRIBUTE:
+                    yield self._bytes(at + 8, length)
+                at += 8 + length
+
+    def _text(self, length: int, collection: int, number: int) -> bytes:
+        """A text by its length, and its number in a collection of texts.
+
+        Such one has a head of 16 bytes, with its size, and for each text 16 bytes, with its number
+        and size, before the text, which is filled up to 8 bytes.
+        """
+        if length == 0:
+            return b""
+        kind, size = struct.unpack("<8sQ", self._bytes(collection, 16))
+        at = collection + 16
+        while kind == b"GCOL\x01\0\0\0" and at + 16 <= collection + size:
+            here, taken = struct.unpack("<H6xQ", self._bytes(at, 16))
+            if here == number and taken >= length:
+                return self._bytes(at + 16, length).rstrip(b"\0")
+            if here == 0:  # what is free, at the end
+                break
+            at += 16 + -(-taken // 8) * 8
+        raise ValueError
 
 
-def _entries(space: bytes) -> int:
-    """How many values a space has: after its version and its number of axes come their sizes."""
-    version, axes = space[:2]
-    start = 8 if version == 1 else 4
-    return math.prod(struct.unpack_from(f"<{axes}Q", space, start))
+def _places(attribute: bytes, name: str) -> list[tuple[int, int, int]] | None:
+    """Where the texts of an attribute are; None if it has another name.
 
-
-def _come_to_an_end(part: Part) -> bool:
-    """Whether the library would not go in a circle.
-
-    Texts lie in collections: a head of 16 bytes, with the collection's size, then for each text a
-    head of 16 bytes, with its number and size, and the text, filled up to 8 bytes. The library adds
-    up these sizes with overflow.
+    It begins with its version, and the sizes of its name, its type and its space, which follow, in
+    version 1 each filled up to 8 bytes; then come the length, collection and number of each text.
     """
-    left = _TEXTS
-    for start in part.find(_COLLECTION):
-        size = int.from_bytes(part.bytes_at(start + 8, 8), "little")
-        at, end = start + 16, min(start + size, part.size)
-        while at + 16 <= end:
-            number, taken = struct.unpack("<H6xQ", part.bytes_at(at, 16))
-            # Number 0 is what is free, with its own head.
-            taken = taken if number == 0 else 16 + -(-taken // 8) * 8
-            left -= 1
-            if taken < 16 or at + taken > end or left < 0:
-                return False
-            at += taken
-    return True
+    version, *sizes = struct.unpack_from("<BxHHH", attribute)
+    fill, at = (8 if version == 1 else 1), (9 if version == 3 else 8)
+    parts = []
+    for size in sizes:
+        parts.append(attribute[at : at + size])
+        at += -(-size // fill) * fill
+    if parts[0].rstrip(b"\0") != name.encode():
+        return None
+    if (parts[1][0] % 16, parts[1][1] % 16) != _TEXT:
+        raise ValueError
+    # A space begins with its version and its number of axes, whose sizes come later.
+    space = parts[2]
+    axes = struct.unpack_from(f"<{space[1]}Q", space, 8 if space[0] == 1 else 4)
+    count = math.prod(axes)
+    if count * 16 > len(attribute) - at:
+        raise ValueError
+    return [struct.unpack_from("<IQI", attribute, at + 16 * index) for index in range(count)]

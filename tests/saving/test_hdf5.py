@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,52 @@ def write_twice(path: Path) -> None:
     with new_file(path) as file:
         file.add(file.root, "x", torch.zeros(3))
         file.add(file.root, "x", torch.zeros(3))
+
+
+def with_text(path: Path) -> tuple[bytes, int]:
+    """The bytes of a file with a text in an attribute, and where the text's place is given."""
+    with h5py.File(path, "w") as file:
+        for number in range(20):  # so that the head is in several parts
+            file.attrs[f"other{number}"] = "x"
+        file.attrs["name"] = "dense"
+        file.attrs["many"] = ["a", "", "later"]
+    data = path.read_bytes()
+    return data, data.index(b"name\0") + 8 + 24 + 8
+
+
+def text(path: Path, name: str = "name") -> Any:
+    with reading(path) as file:
+        return file.attribute(file.root, name)
+
+
+def test_texts_are_read(tmp_path: Path) -> None:
+    data, at = with_text(tmp_path / "a.h5")
+    assert data[at : at + 4] == b"\5\0\0\0"
+    assert text(tmp_path / "a.h5") == b"dense"
+    assert text(tmp_path / "a.h5", "many") == [b"a", b"", b"later"]
+    assert text(tmp_path / "a.h5", "none") is None
+    with h5py.File(tmp_path / "a.h5", "w", userblock_size=1024) as file:
+        file.attrs["name"] = "behind a block"
+    assert text(tmp_path / "a.h5") == b"behind a block"
+
+
+@pytest.mark.parametrize("place", [0, 8, 2**32, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("length", [1, 5, 6, 2**31, 2**32 - 1])
+def test_texts_that_are_not_where_they_should_be(place: int, length: int, tmp_path: Path) -> None:
+    data, at = with_text(tmp_path / "a.h5")
+    changed = struct.pack("<IQ", length, place)
+    (tmp_path / "a.h5").write_bytes(data[:at] + changed + data[at + 12 :])
+    with pytest.raises(FileError, match="its attribute 'name' is damaged, or no text"):
+        text(tmp_path / "a.h5")
+
+
+def test_a_type_that_the_library_crashes_at(tmp_path: Path) -> None:
+    data, at = with_text(tmp_path / "a.h5")
+    kind = at - 8 - 24 + 1
+    assert data[kind - 1 : kind + 1] == b"\x19\1"
+    (tmp_path / "a.h5").write_bytes(data[:kind] + b"\5" + data[kind + 1 :])
+    with pytest.raises(FileError, match="its attribute 'name' is damaged, or no text"):
+        text(tmp_path / "a.h5")
 
 
 def test_a_part_is_a_file_of_its_own() -> None:
