@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nnkit import activations, layers
@@ -22,7 +22,7 @@ from nnkit.models import Model
 from nnkit.shapes import one_of, positive
 from nnkit.symbolic import SymbolicTensor
 
-__all__ = ["Recipe", "application", "assemble", "correct_pad", "make_divisible", "with_arguments"]
+__all__ = ["Recipe", "application", "assemble", "correct_pad", "make_divisible", "network"]
 
 Files = tuple[tuple[str, str | None], tuple[str, str | None]]
 
@@ -49,6 +49,7 @@ class Recipe:
         pools: the names of the layers for pooling="avg" and "max"; counted names when None.
         after: what follows the pooling when there is no classifier.
         torchvision: where torchvision's weights for it are and how they are named, if they fit.
+        instead: what stands for arguments that are None, by their names.
     """
 
     body: Callable[[Any, str], Any]
@@ -61,6 +62,7 @@ class Recipe:
     pools: tuple[str | None, str | None] = ("avg_pool", "max_pool")
     after: Callable[[Any], Any] | None = None
     torchvision: Torchvision | None = None
+    instead: Mapping[str, Any] = field(default_factory=dict)
 
 
 def assemble(
@@ -126,7 +128,7 @@ def application(
         default_name: of the model; the function's name in lower case when None.
     """
 
-    def make(
+    def arguments(
         include_top: bool = True,
         weights: Any = "imagenet",
         input_tensor: Any = None,
@@ -135,22 +137,50 @@ def application(
         classes: int = 1000,
         classifier_activation: Any = "softmax",
         name: str = default_name or name.lower(),
-    ) -> Model:
-        return assemble(
-            recipe, include_top, weights, input_tensor, input_shape, pooling, classes,
-            classifier_activation, name,
-        )  # fmt: skip
+    ) -> Recipe:
+        return recipe
 
-    return with_arguments(make, name, doc)
+    return network(name, doc)(arguments)
 
 
-def with_arguments(make: Callable[..., Model], name: str, doc: str) -> Callable[..., Model]:
-    """Give a function its public name, and the description of the arguments it shares."""
+def network(
+    name: str, doc: str | None = None
+) -> Callable[[Callable[..., Recipe]], Callable[..., Model]]:
+    """A decorator: of a function from Keras's arguments to a recipe, one to the model.
+
+    The decorated function lists all arguments, in Keras's order and with its defaults. It looks at
+    those that change the recipe; the others, which all networks share, are for `assemble`.
+
+    Args:
+        name: of the public function.
+        doc: the beginning of its documentation; that of the decorated function when None.
+    """
     text = inspect.getdoc(assemble) or ""
-    make.__name__ = make.__qualname__ = name
-    make.__module__ = "nnkit.applications"
-    make.__doc__ = f"{doc}\n\n{text.partition('its body and what else is fixed.')[2].strip()}"
-    return make
+
+    def decorate(recipe_of: Callable[..., Recipe]) -> Callable[..., Model]:
+        signature = inspect.signature(recipe_of).replace(return_annotation=Model)
+        shared = set(inspect.signature(assemble).parameters) & set(signature.parameters)
+
+        def make(*args: Any, **kwargs: Any) -> Model:
+            try:
+                given = signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{name}() {error}") from None
+            given.apply_defaults()
+            recipe = recipe_of(**given.arguments)
+            own = {word: given.arguments[word] for word in shared}
+            missing = {word for word, value in own.items() if value is None}
+            own |= {word: recipe.instead[word] for word in missing & set(recipe.instead)}
+            return assemble(recipe, **own)
+
+        make.__name__ = make.__qualname__ = name
+        make.__module__ = "nnkit.applications"
+        about = text.partition("its body and what else is fixed.")[2].strip()
+        make.__doc__ = f"{doc or inspect.getdoc(recipe_of)}\n\n{about}"
+        make.__signature__ = signature  # type: ignore[attr-defined]  # what inspect looks for
+        return make
+
+    return decorate
 
 
 def correct_pad(x: Any, kernel_size: int) -> tuple[tuple[int, int], tuple[int, int]]:

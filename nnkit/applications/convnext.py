@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from nnkit import initializers, layers
-from nnkit.applications.architecture import Recipe, assemble, with_arguments
+from nnkit.applications.architecture import Recipe, network
 from nnkit.applications.imagenet_utils import decode_predictions, preprocessor
 from nnkit.applications.pretrained import Torchvision
 from nnkit.custom_objects import publish
@@ -111,6 +111,14 @@ def _network(
 ) -> Callable[..., Model]:
     usual = f"convnext_{kind.lower()}"
 
+    doc = (
+        f"{sum(depths)} blocks of depthwise 7 x 7 convolutions, {widths[0]} to {widths[-1]} "
+        "channels.\n\n"
+        "include_preprocessing normalizes pixels from 0 to 255 as the first step.\n\n"
+        "Source: https://arxiv.org/abs/2201.03545"
+    )
+
+    @network(f"ConvNeXt{kind}", doc)
     def make(
         include_top: bool = True,
         include_preprocessing: bool = True,
@@ -121,7 +129,7 @@ def _network(
         classes: int = 1000,
         classifier_activation: Any = "softmax",
         name: str = usual,
-    ) -> Model:
+    ) -> Recipe:
         def body(x: Any, origin: str) -> Any:
             if include_preprocessing and x.shape[-1] == 3:
                 x = layers.Normalization(
@@ -155,22 +163,12 @@ def _network(
         if file and include_top:  # torchvision normalizes as part of the classifier
             url = f"https://download.pytorch.org/models/{file}"
             theirs = Torchvision(url, _names, "classifier.", mode, _with_flat_scales)
-        recipe = Recipe(
+        return Recipe(
             body, ((f"{start}.h5", hashes[0]), (f"{start}_notop.h5", hashes[1])), mode, top=top,
             pools=(None, None), after=lambda x: _normalize()(x), torchvision=theirs,
         )  # fmt: skip
-        return assemble(
-            recipe, include_top, weights, input_tensor, input_shape, pooling, classes,
-            classifier_activation, name,
-        )  # fmt: skip
 
-    doc = (
-        f"{sum(depths)} blocks of depthwise 7 x 7 convolutions, {widths[0]} to {widths[-1]} "
-        "channels.\n\n"
-        "include_preprocessing normalizes pixels from 0 to 255 as the first step.\n\n"
-        "Source: https://arxiv.org/abs/2201.03545"
-    )
-    return with_arguments(make, f"ConvNeXt{kind}", doc)
+    return make
 
 
 ConvNeXtTiny = _network(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nnkit import layers
-from nnkit.applications.architecture import Recipe, assemble, with_arguments
+from nnkit.applications.architecture import Recipe, network
 from nnkit.applications.efficientnet import conv, depthwise, squeeze_and_excite, top_with_dropout
 from nnkit.applications.imagenet_utils import decode_predictions, preprocessor
 from nnkit.models import Model
@@ -93,6 +93,14 @@ def _network(
     def channels(filters: int) -> int:
         return max(8, int(filters * width + 4) // 8 * 8)
 
+    doc = (
+        f"Width x {width:g}, depth x {depth:g}, pictures of {size} pixels.\n\n"
+        "include_preprocessing scales pixels from 0 to 255 as the first step; without it they\n"
+        "must be from -1 to 1.\n\n"
+        "Source: https://arxiv.org/abs/2104.00298"
+    )
+
+    @network(function, doc)
     def make(
         include_top: bool = True,
         weights: Any = "imagenet",
@@ -103,7 +111,7 @@ def _network(
         classifier_activation: Any = "softmax",
         include_preprocessing: bool = True,
         name: str = usual,
-    ) -> Model:
+    ) -> Recipe:
         def body(x: Any, origin: str) -> Any:
             if include_preprocessing:
                 x = _scale(x, kind.startswith("B"))
@@ -126,19 +134,9 @@ def _network(
 
         files = ((f"{_URL}{usual}.h5", hashes[0]), (f"{_URL}{usual}_notop.h5", hashes[1]))
         mode = "pixels" if include_preprocessing else "tf"
-        recipe = Recipe(body, files, mode, size, top=top)
-        return assemble(
-            recipe, include_top, weights, input_tensor, input_shape, pooling, classes,
-            classifier_activation, name,
-        )  # fmt: skip
+        return Recipe(body, files, mode, size, top=top)
 
-    doc = (
-        f"Width x {width:g}, depth x {depth:g}, pictures of {size} pixels.\n\n"
-        "include_preprocessing scales pixels from 0 to 255 as the first step; without it they\n"
-        "must be from -1 to 1.\n\n"
-        "Source: https://arxiv.org/abs/2104.00298"
-    )
-    return with_arguments(make, function, doc)
+    return make
 
 
 EfficientNetV2B0 = _network(

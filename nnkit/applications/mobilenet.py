@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from nnkit import layers
-from nnkit.applications.architecture import Recipe, assemble, with_arguments
+from nnkit.applications.architecture import Recipe, network
 from nnkit.applications.imagenet_utils import decode_predictions, preprocessor
-from nnkit.errors import ArgumentError
-from nnkit.models import Model
+from nnkit.errors import ArgumentError, warn_user
 
 __all__ = ["MobileNet", "decode_predictions", "preprocess_input", "trained_size"]
 
@@ -50,11 +48,10 @@ def trained_size(
                 f"got alpha={alpha!r}."
             )
         if shape is not None and not fits:
-            warnings.warn(
+            warn_user(
                 f"{name} has ImageNet weights for square pictures of "
                 f"{', '.join(map(str, sizes))} pixels; those for 224 are taken for {height} x "
-                f"{width}.",
-                stacklevel=3,
+                f"{width}."
             )
     return (height if fits and height else 224), height
 
@@ -64,6 +61,7 @@ def _conv(x: Any, filters: int, name: str, size: int = 1, strides: int = 1) -> A
     return layers.ReLU(6.0, name=f"{name}_relu")(layers.BatchNormalization(name=f"{name}_bn")(x))
 
 
+@network("MobileNet")
 def MobileNet(  # noqa: N802 - Keras's name
     input_shape: Any = None,
     alpha: float = 1.0,
@@ -76,7 +74,7 @@ def MobileNet(  # noqa: N802 - Keras's name
     classes: int = 1000,
     classifier_activation: Any = "softmax",
     name: str | None = None,
-) -> Model:
+) -> Recipe:
     """Thirteen depthwise separable convolutions, made for phones.
 
     alpha is a factor for the width of all layers, depth_multiplier one for the depthwise
@@ -115,14 +113,8 @@ def MobileNet(  # noqa: N802 - Keras's name
 
     file = f"{_URL}mobilenet_{_WIDTHS.get(alpha)}_{size}_tf"
     files = ((f"{file}.h5", None), (f"{file}_no_top.h5", None))
-    recipe = Recipe(body, files, "tf", size, top=top, pools=(None, None))
-    if name is None:
-        shown = side if side is not None or not include_top else size
-        name = f"mobilenet_{alpha:0.2f}_{shown}"
-    return assemble(
-        recipe, include_top, weights, input_tensor, input_shape, pooling, classes,
-        classifier_activation, name,
+    shown = side if side is not None or not include_top else size
+    return Recipe(
+        body, files, "tf", size, top=top, pools=(None, None),
+        instead={"name": f"mobilenet_{alpha:0.2f}_{shown}"},
     )  # fmt: skip
-
-
-with_arguments(MobileNet, "MobileNet", MobileNet.__doc__ or "")

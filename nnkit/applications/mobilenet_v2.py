@@ -7,14 +7,12 @@ from typing import Any
 from nnkit import layers
 from nnkit.applications.architecture import (
     Recipe,
-    assemble,
     correct_pad,
     make_divisible,
-    with_arguments,
+    network,
 )
 from nnkit.applications.imagenet_utils import decode_predictions, preprocessor
 from nnkit.applications.mobilenet import trained_size
-from nnkit.models import Model
 
 __all__ = ["MobileNetV2", "decode_predictions", "preprocess_input"]
 
@@ -52,6 +50,7 @@ def _block(x: Any, filters: int, step: int, number: int) -> Any:
     return x
 
 
+@network("MobileNetV2")
 def MobileNetV2(  # noqa: N802 - Keras's name
     input_shape: Any = None,
     alpha: float = 1.0,
@@ -62,7 +61,7 @@ def MobileNetV2(  # noqa: N802 - Keras's name
     classes: int = 1000,
     classifier_activation: Any = "softmax",
     name: str | None = None,
-) -> Model:
+) -> Recipe:
     """Seventeen blocks with shortcuts between their narrow ends.
 
     alpha is a factor for the width of all layers.
@@ -94,14 +93,8 @@ def MobileNetV2(  # noqa: N802 - Keras's name
 
     file = f"{_URL}mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(alpha)}_{size}"
     files = ((f"{file}.h5", None), (f"{file}_no_top.h5", None))
-    recipe = Recipe(body, files, "tf", size, top=top, pools=(None, None))
-    if name is None:
-        shown = side if side is not None or not include_top else size
-        name = f"mobilenetv2_{alpha:0.2f}_{shown}"
-    return assemble(
-        recipe, include_top, weights, input_tensor, input_shape, pooling, classes,
-        classifier_activation, name,
+    shown = side if side is not None or not include_top else size
+    return Recipe(
+        body, files, "tf", size, top=top, pools=(None, None),
+        instead={"name": f"mobilenetv2_{alpha:0.2f}_{shown}"},
     )  # fmt: skip
-
-
-with_arguments(MobileNetV2, "MobileNetV2", MobileNetV2.__doc__ or "")

@@ -8,10 +8,9 @@ from typing import Any
 from nnkit import layers
 from nnkit.applications.architecture import (
     Recipe,
-    assemble,
     correct_pad,
     make_divisible,
-    with_arguments,
+    network,
 )
 from nnkit.applications.imagenet_utils import decode_predictions, preprocessor
 from nnkit.errors import ArgumentError
@@ -105,6 +104,15 @@ def _block(
 def _network(kind: str, blocks: Any, last: int) -> Callable[..., Model]:
     function = f"MobileNetV3{kind.capitalize()}"
 
+    doc = (
+        f"The {kind} network, with channels weighed and hard swish, found by search.\n\n"
+        "alpha is a factor for the width of all layers; minimalistic leaves out what is slow on\n"
+        "simple chips; dropout_rate is a fraction before the classifier; include_preprocessing\n"
+        "scales pixels from 0 to 255 as the first step, without it they must be from -1 to 1.\n\n"
+        "Source: https://arxiv.org/abs/1905.02244"
+    )
+
+    @network(function, doc)
     def make(
         input_shape: Any = None,
         alpha: float = 1.0,
@@ -118,7 +126,7 @@ def _network(kind: str, blocks: Any, last: int) -> Callable[..., Model]:
         classifier_activation: Any = "softmax",
         include_preprocessing: bool = True,
         name: str = function,
-    ) -> Model:
+    ) -> Recipe:
         swish = _relu if minimalistic else _swish
 
         def body(x: Any, origin: str) -> Any:
@@ -155,20 +163,9 @@ def _network(kind: str, blocks: Any, last: int) -> Callable[..., Model]:
                 f"ones for 1.0, got alpha={alpha!r}."
             )
         mode = "pixels" if include_preprocessing else "tf"
-        recipe = Recipe(body, files, mode, 224, top=top, any_size=True)
-        return assemble(
-            recipe, include_top, weights, input_tensor, input_shape, pooling, classes,
-            classifier_activation, name,
-        )  # fmt: skip
+        return Recipe(body, files, mode, 224, top=top, any_size=True)
 
-    doc = (
-        f"The {kind} network, with channels weighed and hard swish, found by search.\n\n"
-        "alpha is a factor for the width of all layers; minimalistic leaves out what is slow on\n"
-        "simple chips; dropout_rate is a fraction before the classifier; include_preprocessing\n"
-        "scales pixels from 0 to 255 as the first step, without it they must be from -1 to 1.\n\n"
-        "Source: https://arxiv.org/abs/1905.02244"
-    )
-    return with_arguments(make, function, doc)
+    return make
 
 
 MobileNetV3Small = _network("small", _SMALL, 1024)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from nnkit import layers
-from nnkit.applications.architecture import Recipe, assemble, correct_pad, with_arguments
+from nnkit.applications.architecture import Recipe, correct_pad, network
 from nnkit.applications.imagenet_utils import decode_predictions, preprocessor
 from nnkit.errors import ShapeError
-from nnkit.models import Model
 
 __all__ = ["NASNetLarge", "NASNetMobile", "decode_predictions", "preprocess_input"]
 
@@ -150,6 +149,9 @@ def _network(
         x = layers.GlobalAveragePooling2D()(x)
         return layers.Dense(classes, activation=activation, name="predictions")(x)
 
+    doc = f"Cells found by search, pictures of {size} pixels.\n\nSource: https://arxiv.org/abs/1707.07012"
+
+    @network(function, doc)
     def make(
         input_shape: Any = None,
         include_top: bool = True,
@@ -159,18 +161,12 @@ def _network(
         classes: int = 1000,
         classifier_activation: Any = "softmax",
         name: str = usual,
-    ) -> Model:
-        if input_shape is None and input_tensor is None:
-            input_shape = (size, size, 3)
+    ) -> Recipe:
         files = ((f"{_URL}{usual}.h5", hashes[0]), (f"{_URL}{usual}_no_top.h5", hashes[1]))
-        recipe = Recipe(body, files, "tf", size, top=top, pools=(None, None))
-        return assemble(
-            recipe, include_top, weights, input_tensor, input_shape, pooling, classes,
-            classifier_activation, name,
-        )  # fmt: skip
+        sized = {"input_shape": (size, size, 3)} if input_tensor is None else {}
+        return Recipe(body, files, "tf", size, top=top, pools=(None, None), instead=sized)
 
-    doc = f"Cells found by search, pictures of {size} pixels.\n\nSource: https://arxiv.org/abs/1707.07012"
-    return with_arguments(make, function, doc)
+    return make
 
 
 NASNetMobile = _network(
