@@ -203,7 +203,9 @@ MAKERS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("maker", [*MAKERS, initializers.Zeros(), initializers.Ones()], ids=repr)
+@pytest.mark.parametrize(
+    "maker", [*MAKERS, initializers.Zeros(), initializers.Ones()], ids=lambda m: type(m).__name__
+)
 def test_shapes_that_are_none(maker: Any) -> None:
     for shape, message in (("ab", "shape must be a tuple"), (3, "shape must be a tuple")):
         with pytest.raises(ArgumentError, match=f"{type(maker).__name__}: {message} of sizes"):
