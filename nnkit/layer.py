@@ -12,6 +12,7 @@ import inspect
 import warnings
 from typing import Any, ClassVar, NoReturn, Self
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -222,6 +223,9 @@ class Layer(Configured, Filed, LossOwner):
         if training is not None and needs_mode(self, bool(training)):
             with in_mode(self, bool(training)):
                 return self(*args, **kwargs)
+        for name, value in kwargs.items():
+            if isinstance(value, (np.ndarray, list, tuple)):  # such as masks
+                kwargs[name] = map_structure(self._array_as_tensor, value)
         first = args[0] if args else None
         run: Any = self._wrapped_call_impl
         was_built = self.built
@@ -262,6 +266,9 @@ class Layer(Configured, Filed, LossOwner):
         if given is not None or self._makes_mask:
             attach_mask(outputs, self.compute_mask(first, given))
         return outputs
+
+    def _array_as_tensor(self, value: Any) -> Any:
+        return as_tensor(value, self) if isinstance(value, np.ndarray) else value
 
     def _receive(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The inputs as tensors, checked and cast; at the first call they decide the weights."""

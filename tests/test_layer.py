@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -366,3 +367,22 @@ def test_a_layer_held_under_two_names_is_inferred() -> None:
     model = Model(x := Input((4,)), Both()(x))
     assert model(torch.ones(2, 4)).shape == (2, 4)
     assert len(model.weights) == 4
+
+
+@pytest.mark.parametrize(
+    ("make", "several"),
+    [
+        (layers.GlobalAveragePooling1D, False),
+        (BatchNormalization, False),
+        (lambda: layers.LSTM(2), False),
+        (layers.Attention, True),
+    ],
+)
+def test_masks_may_be_arrays(make: Callable[[], Any], several: bool) -> None:
+    layer, x = make(), torch.rand(2, 3, 4)
+    mask = np.array([[True, True, False], [True, False, False]])
+    inputs, masks = ([x, x], [mask, mask]) if several else (x, mask)
+    tensors = [torch.tensor(mask)] * 2 if several else torch.tensor(mask)
+    given = layer(inputs, mask=masks)
+    torch.testing.assert_close(given, layer(inputs, mask=tensors))
+    assert not torch.equal(given, layer(inputs)) or isinstance(layer, BatchNormalization)

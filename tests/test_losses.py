@@ -223,30 +223,44 @@ def test_default_names_are_counted() -> None:
         ({"class_name": "Huber", "config": {"delta": 3.0}}, losses.Huber, "huber_loss"),
     ],
 )
-def test_get(identifier: Any, kind: type, name: str) -> None:
-    found = losses.get(identifier)
+def test_as_loss(identifier: Any, kind: type, name: str) -> None:
+    found = losses.as_loss(identifier)
     assert (type(found), found.name) == (kind, name)
 
 
-def test_get_of_the_rest() -> None:
+def test_get_gives_what_keras_does() -> None:
+    """A function of single losses for a function's name."""
+    truth, outputs = torch.tensor([[1.0, 2], [3, 4]]), torch.tensor([[2.0, 4], [3, 3]])
+    assert losses.get("mse") is losses.get("mean_squared_error") is losses.mean_squared_error
+    assert losses.get("mse")(truth, outputs).tolist() == [2.5, 0.5]
+    assert losses.get("MeanSquaredError")(truth, outputs).item() == 1.5
+    assert losses.get(losses.huber) is losses.huber
+    assert isinstance(losses.get(F.mse_loss), losses.TorchLoss)
+    with pytest.raises(ArgumentError, match="Unknown loss 'mze'. Did you mean 'mse'"):
+        losses.get("mze")
+    with pytest.raises(ArgumentError, match="Cannot use 3 as a loss"):
+        losses.get(3)
+
+
+def test_as_loss_of_the_rest() -> None:
     loss = losses.Huber(delta=2.0)
-    assert losses.get(loss) is loss
-    assert losses.get(None) is None
+    assert losses.as_loss(loss) is loss
+    assert losses.as_loss(None) is None
 
     def own_loss(y_true: Any, y_pred: Any) -> Any:
         return (y_true - y_pred).abs().mean(-1)
 
-    assert losses.get(own_loss).name == "own_loss"
-    torch.testing.assert_close(losses.get(own_loss)(BITS, LOGITS), F.l1_loss(LOGITS, BITS))
+    assert losses.as_loss(own_loss).name == "own_loss"
+    torch.testing.assert_close(losses.as_loss(own_loss)(BITS, LOGITS), F.l1_loss(LOGITS, BITS))
 
 
 @pytest.mark.parametrize(
     ("identifier", "message"),
     [("mean_sqared_error", "Did you mean 'mean_squared_error'"), (3, "Cannot use 3 as a loss")],
 )
-def test_get_of_nothing(identifier: Any, message: str) -> None:
+def test_as_loss_of_nothing(identifier: Any, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
-        losses.get(identifier)
+        losses.as_loss(identifier)
 
 
 @pytest.mark.parametrize("name", losses.REGISTRY.names())
@@ -254,9 +268,9 @@ def test_everything_registered_can_be_had_by_name(name: str) -> None:
     needs_arguments = {"TorchLoss": TypeError, "LossFunctionWrapper": TypeError}
     if name in needs_arguments:
         with pytest.raises(needs_arguments[name], match="missing 1 required positional"):
-            losses.get(name)
+            losses.as_loss(name)
     else:
-        assert isinstance(losses.get(name), losses.Loss)
+        assert isinstance(losses.as_loss(name), losses.Loss)
 
 
 @pytest.mark.parametrize(
@@ -279,8 +293,8 @@ def test_resolve(y_true: tuple[int, ...], y_pred: tuple[int, ...], kind: type) -
     [
         losses.Huber(delta=2.0, name="mine", reduction="sum"),
         losses.SparseCategoricalCrossentropy(axis=1, ignore_class=3),
-        losses.get(nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2, 3, 4]), ignore_index=2)),
-        losses.get(functools.partial(F.huber_loss, delta=0.5)),
+        losses.as_loss(nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2, 3, 4]), ignore_index=2)),
+        losses.as_loss(functools.partial(F.huber_loss, delta=0.5)),
         losses.LossFunctionWrapper(losses.huber, delta=0.2),
     ],
 )
@@ -338,27 +352,27 @@ def test_configs_make_the_same_loss(loss: Any) -> None:
     ],
 )
 def test_torch_losses(loss: Any, y_true: Any, y_pred: Any, expected: torch.Tensor) -> None:
-    torch.testing.assert_close(losses.get(loss)(y_true, y_pred), expected)
+    torch.testing.assert_close(losses.as_loss(loss)(y_true, y_pred), expected)
 
 
 def test_torch_losses_with_weights_and_masks() -> None:
     weight = torch.tensor([0.0, 1, 2, 0, 1, 1])
     values = F.cross_entropy(LOGITS, LABELS, reduction="none")
-    loss = losses.get(nn.CrossEntropyLoss())
+    loss = losses.as_loss(nn.CrossEntropyLoss())
     torch.testing.assert_close(loss(LABELS, LOGITS, weight), (values * weight).mean())
     torch.testing.assert_close(loss.call(LABELS, LOGITS), values)
-    total = losses.get(F.mse_loss)(BITS, LOGITS, weight)
+    total = losses.as_loss(F.mse_loss)(BITS, LOGITS, weight)
     torch.testing.assert_close(total, ((LOGITS - BITS).square() * weight[:, None]).mean())
     x = LOGITS.clone()
     x._keras_mask = torch.arange(6) < 2
     torch.testing.assert_close(loss(LABELS, x), values[:2].mean())
-    total = losses.get(functools.partial(F.cross_entropy, reduction="sum"))
+    total = losses.as_loss(functools.partial(F.cross_entropy, reduction="sum"))
     torch.testing.assert_close(total(LABELS, LOGITS, weight), (values * weight).sum())
 
 
 def test_torch_losses_that_cannot_be_used() -> None:
     with pytest.raises(ArgumentError, match="TripletMarginLoss takes more than outputs"):
-        losses.get(nn.TripletMarginLoss())
+        losses.as_loss(nn.TripletMarginLoss())
 
     class Odd(nn.MSELoss):
         def __init__(self) -> None:
@@ -368,7 +382,7 @@ def test_torch_losses_that_cannot_be_used() -> None:
         def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
             return (a - b).square().mean()
 
-    loss = losses.get(Odd())
+    loss = losses.as_loss(Odd())
     torch.testing.assert_close(loss(BITS, LOGITS), F.mse_loss(LOGITS, BITS))
     with pytest.raises(ArgumentError, match="Odd has no reduction argument"):
         loss(BITS, LOGITS, torch.ones(6))
@@ -423,9 +437,9 @@ ELEMENTWISE = [
 def test_targets_never_broadcast(name: str, shape: tuple[int, ...]) -> None:
     message = r"y_true is " + str(shape).replace("(", r"\(").replace(")", r"\)") + r".*\(6, 4\)"
     with pytest.raises(ShapeError, match=message):
-        losses.get(name)(torch.rand(shape), torch.rand(6, 4))
+        losses.as_loss(name)(torch.rand(shape), torch.rand(6, 4))
     with pytest.raises(ShapeError, match=message):
-        losses.check_targets(losses.get(name), torch.rand(shape), torch.rand(6, 4))
+        losses.check_targets(losses.as_loss(name), torch.rand(shape), torch.rand(6, 4))
 
 
 @pytest.mark.parametrize(
@@ -442,7 +456,7 @@ def test_targets_never_broadcast(name: str, shape: tuple[int, ...]) -> None:
 )
 def test_bad_shapes(loss: Any, y_true: Any, y_pred: Any, weight: Any, message: str) -> None:
     with pytest.raises(ShapeError, match=message):
-        losses.get(loss)(y_true, y_pred, weight)
+        losses.as_loss(loss)(y_true, y_pred, weight)
 
 
 def test_a_loss_without_call() -> None:
@@ -499,13 +513,13 @@ BINARY, CATEGORICAL = losses.BinaryCrossentropy(), losses.CategoricalCrossentrop
         (BINARY, BITS[:, :1], folded(softmax, LOGITS[:, :1]), ShapeError, "softmax is always 1"),
         (losses.Dice(), BITS[:, :3], LOGITS, ShapeError, r"y_true is \(6, 3\)"),
         (
-            losses.get(nn.CrossEntropyLoss()),
+            losses.as_loss(nn.CrossEntropyLoss()),
             LABELS + 1,
             LOGITS,
             DataError,
             "CrossEntropyLoss found the",
         ),
-        (losses.get(nn.MSELoss()), LABELS, LOGITS, ShapeError, "MSELoss compares"),
+        (losses.as_loss(nn.MSELoss()), LABELS, LOGITS, ShapeError, "MSELoss compares"),
         (
             losses.CategoricalGeneralizedCrossEntropy(),
             LABELS + 1,
@@ -533,9 +547,9 @@ def test_checks(loss: Any, y_true: Any, y_pred: Any, error: type, message: str) 
         (BINARY, BITS > 0, PROBS),
         (BINARY, BITS[:, 0], PROBS[:, :1]),
         (losses.Circle(), LABELS, LOGITS),
-        (losses.get(nn.CrossEntropyLoss(ignore_index=-1)), LABELS - 1, LOGITS),
-        (losses.get(nn.CrossEntropyLoss()), ONE_HOT, LOGITS),
-        (losses.get(lambda y_true, y_pred: y_pred.mean(-1)), BITS[:2], LOGITS),
+        (losses.as_loss(nn.CrossEntropyLoss(ignore_index=-1)), LABELS - 1, LOGITS),
+        (losses.as_loss(nn.CrossEntropyLoss()), ONE_HOT, LOGITS),
+        (losses.as_loss(lambda y_true, y_pred: y_pred.mean(-1)), BITS[:2], LOGITS),
         (losses.MeanSquaredError(), {"a": BITS}, LOGITS),
     ],
 )
@@ -549,8 +563,8 @@ def test_checks_that_pass(loss: Any, y_true: Any, y_pred: Any) -> None:
         (SPARSE_LOGITS, LABELS, softmax),
         (losses.CategoricalCrossentropy(from_logits=True), ONE_HOT, softmax),
         (losses.BinaryCrossentropy(from_logits=True), BITS, sigmoid),
-        (losses.get(nn.CrossEntropyLoss()), LABELS, softmax),
-        (losses.get(nn.BCEWithLogitsLoss()), BITS, sigmoid),
+        (losses.as_loss(nn.CrossEntropyLoss()), LABELS, softmax),
+        (losses.as_loss(nn.BCEWithLogitsLoss()), BITS, sigmoid),
     ],
 )
 def test_an_activation_applied_twice_is_warned_about(

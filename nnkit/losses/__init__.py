@@ -97,6 +97,7 @@ __all__ = [
     "SquaredHinge",
     "TorchLoss",
     "Tversky",
+    "as_loss",
     "binary_crossentropy",
     "binary_focal_crossentropy",
     "categorical_crossentropy",
@@ -158,7 +159,21 @@ REGISTRY.add()(TorchLoss)
 
 
 def get(identifier: Any) -> Any:
-    """The loss for what a user wrote. Unlike Keras's, it always is a `Loss` (or None).
+    """The loss of a name or config: a function for "mse", a `Loss` for "MeanSquaredError".
+
+    Args:
+        identifier: what `as_loss` takes. A function is given back as it is, one of torch as a loss
+            of targets and outputs.
+
+    Raises: ArgumentError for an unknown name or a value that cannot be called.
+    """
+    found = REGISTRY.find(identifier) if isinstance(identifier, str) else identifier
+    plain = callable(found) and not inspect.isclass(found) and not is_torch_loss(found)
+    return found if plain else as_loss(found)
+
+
+def as_loss(identifier: Any) -> Any:
+    """The `Loss` for what a user wrote, as compile takes it; None for None.
 
     Args:
         identifier: a name such as "mse" or "MeanSquaredError", a `Loss` or its class, a function
@@ -169,14 +184,14 @@ def get(identifier: Any) -> Any:
     if identifier is None or isinstance(identifier, Loss):
         return identifier
     if isinstance(identifier, dict):
-        return get(REGISTRY.deserialize(identifier))
+        return as_loss(REGISTRY.deserialize(identifier))
     name = None
     if isinstance(identifier, str):
         name, identifier = identifier, REGISTRY.find(identifier)
     if is_torch_loss(identifier):
         return TorchLoss(identifier)
     if inspect.isclass(identifier):
-        return get(identifier())
+        return as_loss(identifier())
     if not callable(identifier):
         raise ArgumentError(
             f"Cannot use {identifier!r} as a loss. Give a name, a loss, a function of "
@@ -203,9 +218,9 @@ def class_kind(y_true_shape: Sequence[int], y_pred_shape: Sequence[int]) -> str:
 
 
 def resolve(identifier: Any, y_true_shape: Sequence[int], y_pred_shape: Sequence[int]) -> Any:
-    """Like `get`; "crossentropy" or "ce" picks the crossentropy that fits the shapes."""
+    """Like `as_loss`; "crossentropy" or "ce" picks the crossentropy that fits the shapes."""
     if str(identifier).lower() not in ("crossentropy", "ce"):
-        return get(identifier)
+        return as_loss(identifier)
     kinds: dict[str, Any] = {
         "binary": BinaryCrossentropy,
         "sparse": SparseCategoricalCrossentropy,

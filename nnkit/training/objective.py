@@ -141,7 +141,7 @@ class Objective:
         self.compiled_metrics = Metrics(metrics, weighted_metrics)
         # Names are looked up at once, so that a typing error shows at compile.
         for entry in filter(_known_at_once, flatten(loss)):
-            losses_module.get(entry)
+            losses_module.as_loss(entry)
         for entry in filter(_known_at_once, [*flatten(metrics), *flatten(weighted_metrics)]):
             metrics_module.get(entry)
         for entry in flatten(loss_weights):
@@ -292,7 +292,7 @@ def _loss(asked: Any, target: Any, output: Any, name: str) -> Any:
     if asked is not None and target is None:
         raise DataError(f"The output {name!r} has the loss {asked!r}, but y has no targets for it.")
     if asked is None or _known_at_once(asked):
-        return losses_module.get(asked)
+        return losses_module.as_loss(asked)
     return losses_module.resolve(asked, tuple(target.shape), tuple(output.shape))
 
 

@@ -211,7 +211,7 @@ def test_ranks(name: str, true_shape: tuple[int, ...], pred_shape: tuple[int, ..
     y_true = (rng.random(true_shape) < 0.5).astype("float32")
     y_pred = rng.random(pred_shape).astype("float32")
     theirs = keras.losses.Loss.__subclasses__()[0](getattr(keras.losses, name))
-    ours = losses.get(name)
+    ours = losses.as_loss(name)
     assert_same(ours(y_true, y_pred), theirs(y_true, y_pred))
     assert_same(ours(torch.tensor(y_true), torch.tensor(y_pred)), theirs(y_true, y_pred))
 
@@ -302,4 +302,4 @@ def test_custom_losses() -> None:
     weight = np.linspace(0, 2, N)
     expected = Theirs()(REAL, LOGITS, weight)
     assert_same(Ours()(REAL, LOGITS, weight), expected)
-    assert_same(losses.get(cubic)(REAL, LOGITS, weight), expected)
+    assert_same(losses.as_loss(cubic)(REAL, LOGITS, weight), expected)
