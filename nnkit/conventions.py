@@ -24,6 +24,7 @@ __all__ = [
     "holds",
     "is_shape",
     "positional",
+    "takes_several",
     "tracked_build",
 ]
 
@@ -97,6 +98,14 @@ def positional(method: Callable[..., Any]) -> list[str]:
     """The names of the arguments that a method takes by position."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [p.name for p in inspect.signature(method).parameters.values() if p.kind in kinds]
+
+
+def takes_several(call: Callable[..., Any]) -> bool:
+    """Whether a `call` needs more than one argument, as `call(self, x, state)` does."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = list(inspect.signature(call).parameters.values())[1:]
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind is kind]
+    return len(set(needed) - {"training", "mask"}) > 1
 
 
 def as_shape(value: Any) -> Any:

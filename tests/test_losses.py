@@ -236,7 +236,7 @@ def test_get_gives_what_keras_does() -> None:
     assert losses.get("MeanSquaredError")(truth, outputs).item() == 1.5
     assert losses.get(losses.huber) is losses.huber
     assert isinstance(losses.get(F.mse_loss), losses.TorchLoss)
-    with pytest.raises(ArgumentError, match="Unknown loss 'mze'. Did you mean 'mse'"):
+    with pytest.raises(ArgumentError, match=r"Unknown loss 'mze'\. Did you mean 'mse'"):
         losses.get("mze")
     with pytest.raises(ArgumentError, match="Cannot use 3 as a loss"):
         losses.get(3)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from nnkit.errors import GraphError
-from nnkit.layers import Add, BatchNormalization, Concatenate, Dense, Embedding, Input
+from nnkit.layers import GRU, Add, BatchNormalization, Concatenate, Dense, Embedding, Input
 from nnkit.models import Model, Sequential
 
 NAMES = [
@@ -239,3 +239,26 @@ def test_a_model_in_another_float_type_casts_its_input_to_it(dtype: torch.dtype)
 def test_whole_number_inputs_stay_whole_in_another_float_type() -> None:
     model = Sequential([Input((3,), dtype="int64"), Embedding(5, 2)]).double()
     assert model(torch.tensor([[1, 2, 3]])).dtype == torch.float64
+
+
+def test_a_call_of_several_arguments() -> None:
+    """An encoder with the state it starts from, as programs for translation have."""
+
+    class Encoder(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding, self.gru = Embedding(9, 4), GRU(5, return_state=True)
+
+        def call(self, x: Any, hidden: Any) -> Any:
+            return self.gru(self.embedding(x), initial_state=hidden)
+
+    tokens, hidden = torch.randint(0, 9, (3, 6)), torch.ones(3, 5)
+    for eager in (True, False):
+        model = Encoder()
+        if not eager:
+            inputs = Input((6,), dtype="int64"), Input((5,))
+            assert Model(inputs, model(*inputs))([tokens, hidden])[0].shape == (3, 5)
+        output, state = model(tokens, hidden)
+        torch.testing.assert_close(output, state)
+        assert not torch.equal(output, model(tokens, hidden=torch.zeros(3, 5))[0])
+        assert len(model.trainable_weights) == 4

@@ -31,11 +31,14 @@ class GradientTape:
 
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
         self._persistent = persistent
+        self._shared = False
         self._recording = torch.enable_grad()
 
     def __enter__(self) -> Self:
         self._recording.__enter__()
         self._open.append(self)
+        for tape in self._open if len(self._open) > 1 else ():
+            tape._shared = True  # what one of them reads, the others may need
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -66,7 +69,7 @@ class GradientTape:
                 targets,
                 leaves,
                 given,
-                retain_graph=self._persistent or again,
+                retain_graph=self._persistent or self._shared,
                 create_graph=again,
                 allow_unused=True,
             )

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from nnkit import ops, random
 from nnkit.compat.names import Gone
@@ -57,10 +58,13 @@ def _table() -> dict[str, Any]:
         "gather": _gather,
         "identity": torch.clone,
         "is_tensor": torch.is_tensor,
+        "linalg.band_part": _band_part,
         "linalg.matmul": _matmul,
         "math.argmax": _argmax,
         "matmul": _matmul,
         "nn.gelu": _gelu,
+        "nn.sigmoid_cross_entropy_with_logits": _sigmoid_losses,
+        "nn.sparse_softmax_cross_entropy_with_logits": _softmax_losses,
         "print": print,
         "random.set_seed": _set_seed,
         "random.uniform": _uniform,
@@ -116,7 +120,11 @@ exp math.exp = ops.exp
 expand_dims = ops.expand_dims input:x
 greater math.greater = ops.greater
 less math.less = ops.less
+logical_and math.logical_and = ops.logical_and x:x1 y:x2
+logical_not math.logical_not = ops.logical_not
+logical_or math.logical_or = ops.logical_or x:x1 y:x2
 math.log = ops.log
+math.rsqrt = ops.rsqrt
 math.reduce_std = ops.std input_tensor:x
 math.reduce_variance = ops.var input_tensor:x
 maximum math.maximum = ops.maximum x:x1 y:x2
@@ -127,6 +135,7 @@ nn.leaky_relu = ops.leaky_relu features:x alpha:negative_slope
 nn.log_softmax = ops.log_softmax logits:x
 nn.relu = ops.relu features:x
 nn.softmax = ops.softmax logits:x
+not_equal math.not_equal = ops.not_equal x:x1 y:x2
 nn.softplus math.softplus = ops.softplus features:x
 nn.swish nn.silu = ops.silu features:x
 one_hot = ops.one_hot indices:x depth:num_classes
@@ -222,6 +231,19 @@ def _argmax(input: Any, axis: int = 0, output_type: Any = torch.int64, name: Any
 
 def _gather(params: Any, indices: Any, axis: int = 0, name: Any = None) -> Any:
     return ops.take(params, indices, axis)
+
+
+def _band_part(input: Any, num_lower: int, num_upper: int, name: Any = None) -> Any:
+    below = input if num_lower < 0 else torch.triu(input, -num_lower)
+    return below if num_upper < 0 else torch.tril(below, num_upper)
+
+
+def _sigmoid_losses(labels: Any, logits: Any, name: Any = None) -> Any:
+    return F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+
+
+def _softmax_losses(labels: Any, logits: Any, name: Any = None) -> Any:
+    return F.cross_entropy(logits.movedim(-1, 1), labels.long(), reduction="none")
 
 
 def _gelu(features: Any, approximate: bool = False, name: Any = None) -> Any:

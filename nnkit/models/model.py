@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nnkit.conventions import adopt_lists
+from nnkit.conventions import adopt_lists, takes_several
 from nnkit.errors import ArgumentError, GraphError, NotBuiltError, ShapeError, unknown_name
 from nnkit.graph import Graph
 from nnkit.layer import Layer
@@ -128,6 +128,12 @@ class Model(OldMethods, Written, Trainer, Layer):
             self.built = True
             adopt_lists(self)
             self(placeholders(input_shape))
+
+    def _build_once(self, shapes: list[Any], args: Any, kwargs: dict[str, Any]) -> None:
+        if not self.built and type(self).build is Model.build and takes_several(type(self).call):
+            adopt_lists(self)
+            self.built = True  # one shape would not do: its layers build themselves in the call
+        super()._build_once(shapes, args, kwargs)
 
     def call(self, inputs: Any, *more: Any) -> Any:
         if self._graph is None:

@@ -20,6 +20,20 @@ SIGMOID = 1 / (1 + np.exp(-X))
 
 # A call as programs write it, and its value.
 CALLS: list[tuple[str, Any]] = [
+    ("tf.linalg.band_part(tf.ones((2, 3)), -1, 0)", [[1, 0, 0], [1, 1, 0]]),
+    ("tf.linalg.band_part(tf.ones((2, 3)), 0, 1)", [[1, 1, 0], [0, 1, 1]]),
+    ("tf.logical_and(X > 0, Y > 0)", (X > 0) & (Y > 0)),
+    ("tf.logical_or(X > 0, Y > 0)", (X > 0) | (Y > 0)),
+    ("tf.math.logical_not(tf.logical_not(X > 0))", X > 0),
+    ("tf.math.not_equal(tf.constant([1, 2]), tf.constant([1, 3]))", [False, True]),
+    ("tf.not_equal(X, 3.0)", X != 3),
+    ("tf.math.rsqrt(tf.constant([4.0]))", [0.5]),
+    ("tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.ones(1), logits=tf.zeros(1))", [np.log(2)]),
+    (
+        "tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.constant([1]), "
+        "logits=tf.zeros((1, 4)))",
+        [np.log(4)],
+    ),
     ("tf.abs(X)", np.abs(X)),
     ("tf.add(X, Y)", X + Y),
     ("tf.argmax(X)", X.argmax(0)),
@@ -200,6 +214,15 @@ def test_a_tape_inside_another(tf: Any) -> None:
             loss = tf.reduce_sum(time * x**2)
         penalty = tf.square(inner.gradient(loss, [x])[0] - 1.0)
     assert float(outer.gradient(penalty, time)) == pytest.approx(2 * (2 * 2 * 3 - 1) * 2 * 3)
+
+
+def test_two_tapes_over_the_same_computation(tf: Any) -> None:
+    first, second = tf.Variable(2.0), tf.Variable(3.0)
+    with tf.GradientTape() as one, tf.GradientTape() as two:
+        between = tf.square(first)
+        loss, other = tf.square(between * second), between * second
+    assert float(one.gradient(loss, first)) == 4 * 2.0**3 * 9
+    assert float(two.gradient(other, second)) == 4.0
 
 
 def test_a_variable(tf: Any) -> None:
