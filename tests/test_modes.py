@@ -26,15 +26,22 @@ def test_augmentation_is_on_until_the_model_is_switched() -> None:
     assert not torch.equal(model(images, training=True), images)
 
 
-def test_a_switched_model_is_not_searched_at_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_switched_model_is_not_searched_at_each_call(
+    recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor when some graph of the process has recorded a `training=`."""
     model = nnkit.Sequential([nnkit.Input((2, 2, 1)), flip()])
     model.eval()
+    monkeypatch.setattr("nnkit.modes._recorded", [recorded])
 
     def search(self: nn.Module) -> None:
         raise AssertionError("searched")
 
     monkeypatch.setattr(nn.Module, "modules", search)
-    assert not needs_mode(model, False)
+    images = torch.rand(4, 2, 2, 1)
+    assert torch.equal(model(images, training=False), images)
+    assert needs_mode(model, False) == recorded
 
 
 class Tells(layers.Layer):

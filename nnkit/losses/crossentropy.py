@@ -41,8 +41,8 @@ __all__ = [
 ]
 
 
-# Torch leaves out the label -100 unless it is told another.
-_NO_LABEL = -(2**63)
+# Torch leaves out the label -100 unless it is told another. This one fits into 32 bits, too.
+_NO_LABEL = -(2**31)
 
 
 def folded_logits(y_pred: Tensor, kind: str, axis: int = -1) -> Tensor | None:
