@@ -74,8 +74,12 @@ def load(path: Path, size: int, custom_objects: Any, compile: bool) -> Any:
     Raises: FileError when it holds no model, or one that does not fit its weights; whatever else
         comes of damage.
     """
-    with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-        return _load(archive, path, file, size, custom_objects, compile)
+    # Twice, as the weights are read by several threads, with a position that zipfile does not know.
+    with open(path, "rb") as first, open(path, "rb") as file:
+        if not os.path.sameopenfile(first.fileno(), file.fileno()):  # replaced in between
+            return load(path, os.fstat(file.fileno()).st_size, custom_objects, compile)
+        with zipfile.ZipFile(first) as archive:
+            return _load(archive, path, file, size, custom_objects, compile)
 
 
 def _load(

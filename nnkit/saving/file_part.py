@@ -1,24 +1,22 @@
-"""A part of an open file, as a file of its own."""
+"""Parts of files, and other bytes, as files of their own."""
 
 from __future__ import annotations
 
 import io
 import threading
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 from nnkit.saving.checksum import BLOCK
 
-__all__ = ["Part"]
+__all__ = ["Bytes", "Part"]
 
 
-class Part(io.RawIOBase):
-    """A part of an open file, as a file of its own; several threads can read it."""
+class Bytes(io.RawIOBase):
+    """What has bytes at places, `read_at`, as a file with a position."""
 
-    def __init__(self, file: Any, start: int, size: int) -> None:
-        self._file, self._start, self.size, self._at = file, start, size, 0
-        self._lock = threading.Lock()
+    def __init__(self, size: int = 0) -> None:
+        self.size, self._at = size, 0
 
     def readable(self) -> bool:
         return True
@@ -41,6 +39,17 @@ class Part(io.RawIOBase):
 
     def read_at(self, at: int, buffer: Any) -> int:
         """Fill a buffer with the bytes at a place; how many there were."""
+        raise NotImplementedError
+
+
+class Part(Bytes):
+    """A part of an open file, as a file of its own; several threads can read it."""
+
+    def __init__(self, file: Any, start: int, size: int) -> None:
+        super().__init__(size)
+        self._file, self._start, self._lock = file, start, threading.Lock()
+
+    def read_at(self, at: int, buffer: Any) -> int:
         wanted = max(min(len(buffer), self.size - at), 0)
         with self._lock:
             self._file.seek(self._start + at)
@@ -49,17 +58,8 @@ class Part(io.RawIOBase):
 
     def bytes_at(self, at: int, count: int) -> bytes:
         """The bytes at a place, fewer at the end."""
-        buffer = bytearray(count)
+        buffer = bytearray(max(min(count, self.size - at), 0))
         return bytes(buffer[: self.read_at(at, buffer)])
-
-    def find(self, sought: bytes) -> Iterator[int]:
-        """Where bytes are."""
-        for at in range(0, self.size, BLOCK):
-            data = self.bytes_at(at, BLOCK + len(sought) - 1)  # they may lie across
-            start = data.find(sought)
-            while start >= 0:
-                yield at + start
-                start = data.find(sought, start + 1)
 
     def crc32(self) -> int:
         """The checksum that a zip file has for it."""

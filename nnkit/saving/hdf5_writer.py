@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ import torch
 
 from nnkit.layouts import SAME, Layout
 from nnkit.saving.checksum import BLOCK, Seal
+from nnkit.saving.file_part import Bytes
 from nnkit.saving.pieces import as_rows, in_pieces
 
 __all__ = ["NewFile", "new_file"]
@@ -143,31 +143,17 @@ def _dtype(value: torch.Tensor) -> Any:
     return torch.empty(0, dtype=value.dtype).numpy().dtype
 
 
-class _Frame(io.RawIOBase):
+class _Frame(Bytes):
     """A file in memory with room only for what is written to it: here, all but the arrays."""
 
     _PAGE = 4096
 
     def __init__(self) -> None:
+        super().__init__()
         self._pages: dict[int, bytearray] = {}
-        self._at = self.size = 0
-
-    def readable(self) -> bool:
-        return True
 
     def writable(self) -> bool:
         return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
-        self._at = base + offset
-        return self._at
 
     def truncate(self, size: int | None = None) -> int:
         self.size = self._at if size is None else size
@@ -181,10 +167,9 @@ class _Frame(io.RawIOBase):
         self.size = max(self.size, self._at)
         return len(data)
 
-    def readinto(self, buffer: Any) -> int:
-        part = self.part(self._at, min(self._at + len(buffer), self.size))
+    def read_at(self, at: int, buffer: Any) -> int:
+        part = self.part(at, min(at + len(buffer), self.size))
         buffer[: len(part)] = part
-        self._at += len(part)
         return len(part)
 
     def part(self, start: int, stop: int) -> bytes:
