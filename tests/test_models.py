@@ -262,3 +262,10 @@ def test_a_call_of_several_arguments() -> None:
         torch.testing.assert_close(output, state)
         assert not torch.equal(output, model(tokens, hidden=torch.zeros(3, 5))[0])
         assert len(model.trainable_weights) == 4
+
+
+def test_the_first_layers_input_is_the_models() -> None:
+    inputs = Input((4,))
+    model = Model(inputs, Dense(2)(Dense(3)(inputs)))
+    assert model.layers[0].input is inputs
+    assert Model(model.layers[0].input, model.layers[1].output).output_shape == (None, 3)

@@ -77,6 +77,11 @@ class InputLayer(Layer):
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         return inputs
 
+    @property
+    def input(self) -> Any:
+        """What goes through it; programs ask for `model.layers[0].input`."""
+        return self.output
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dtype": self.dtype}
 

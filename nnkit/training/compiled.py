@@ -232,7 +232,7 @@ class Compiled:
             found.append(self._loss_tracker)
             if self._objective.has_metrics:
                 found.append(self._objective.compiled_metrics)
-            found.extend(t for t in self._objective.trackers if t is not None)
+            found.extend(self._objective.shown_trackers())
         for module in self.modules():  # type: ignore[attr-defined]
             if module is not self and isinstance(module, Compiled):
                 continue  # the metrics of a model inside belong to its own fit

@@ -137,7 +137,7 @@ class Objective:
         self.trackers: list[Mean | None] = []
         self.untracked: list[tuple[int, torch.Tensor, int]] = []
         self.names: list[str] = []
-        self.nested = False
+        self.nested = self.by_name = False
         self.compiled_metrics = Metrics(metrics, weighted_metrics)
         # Names are looked up at once, so that a typing error shows at compile.
         for entry in filter(_known_at_once, flatten(loss)):
@@ -158,6 +158,7 @@ class Objective:
             names = _numbered(len(outputs))
         self.names = [free_name(name, names[:i]) for i, name in enumerate(names)]
         self.nested = is_nested(y_pred)
+        self.by_name = isinstance(y_pred, dict) and not self.nested
         logged = path_names(y_pred, self.names) if self.nested else self.names
         if self.has_loss:
             asked = self._each("loss", self.asked, y_pred, one_for_all=True)
@@ -249,6 +250,13 @@ class Objective:
             value = value if factor is None else value * factor
             total = value if total is None else total + value
         return total
+
+    def shown_trackers(self) -> list[Mean]:
+        """The outputs' losses in Keras's order: of a dict of outputs, that of the losses' dict."""
+        found = dict(zip(self.names, self.trackers, strict=False))
+        asked = self.asked if isinstance(self.asked, dict) and self.by_name else ()
+        shown = [found.get(name) for name in dict.fromkeys([*asked, *found])]
+        return [tracker for tracker in shown if tracker is not None]
 
     def track(self) -> None:
         """Take the outputs' losses of the last batch into their running means."""

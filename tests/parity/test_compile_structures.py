@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
+import nnkit
 from nnkit.errors import ArgumentError
 from tests.parity.twins import NNKIT, fit_twins
 
@@ -95,3 +97,22 @@ def test_other_nestings(loss: Any, message: str) -> None:
     model.compile("sgd", loss)
     with pytest.raises(ArgumentError, match=message):
         model.fit(X, {"p": {"a": A, "b": B}, "c": C}, verbose=0)
+
+
+@pytest.mark.parametrize("order", [["reg", "cls"], ["cls", "reg"]])
+def test_evaluate_gives_the_losses_in_the_order_they_were_asked_for(order: list[str]) -> None:
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
+    y = {"reg": x[:, :1], "cls": np.arange(8) % 3}
+    told = []
+    for k in (keras, nnkit):
+        inputs = k.Input((3,))
+        outputs = {
+            "reg": k.layers.Dense(1, name="reg")(inputs),
+            "cls": k.layers.Dense(3, activation="softmax", name="cls")(inputs),
+        }
+        model = k.Model(inputs, outputs)
+        model.set_weights([np.full(w.shape, 0.3) for w in model.get_weights()])
+        losses = {"reg": "mse", "cls": "sparse_categorical_crossentropy"}
+        model.compile("sgd", loss={name: losses[name] for name in order}, metrics={"cls": ["acc"]})
+        told.append(model.evaluate(x, y, verbose=0))
+    np.testing.assert_allclose(told[1], told[0], rtol=1e-5)
