@@ -232,7 +232,7 @@ class Fit(Passes):
         if not own and count and not self._parameters_to_train:
             model: Any = self
             advice = "Set model.trainable = True, or that of some layers."
-            if not model.weights:
+            if not model.weights and not self._is_graph():
                 advice = "It has no weights: make its layers in __init__; in call, they are lost."
             warn_user(f"No weight of {model.label} is trainable, so fit changes nothing. {advice}")
         if own and last is None:
