@@ -7,10 +7,12 @@ import signal
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from nnkit.callbacks import BackupAndRestore, CallbackList, History
 from nnkit.data import make_batches, split_validation, takes_batch_size, unpack_x_y_sample_weight
 from nnkit.errors import ArgumentError, NotCompiledError, warn_user
+from nnkit.layers import BatchNormalization
 from nnkit.optimizers import Optimizer
 from nnkit.training import step
 from nnkit.training.loop import run_epoch
@@ -124,6 +126,8 @@ class Fit(Passes):
             self._labels_to_check += validation_data[1:2]
         if self._is_graph() and not self._ready:
             self._get_ready(None)  # callbacks find the optimizer with its parameters
+        if self._is_graph():
+            _warn_of_modes(self)
         due = [validation is not None and _due(epoch, validation_freq) for epoch in range(epochs)]
         # What scales the loss leaves out updates that overflowed, and goes on.
         scales = hasattr(self.optimizer, "inner_optimizer")
@@ -278,3 +282,18 @@ def _due(epoch: int, frequency: Any) -> bool:
     if isinstance(frequency, int):
         return (epoch + 1) % frequency == 0
     return epoch + 1 in frequency
+
+
+def _warn_of_modes(model: Any) -> None:
+    """Say that batch normalization will learn in a part that was recorded at rest."""
+    for node in model._graph.nodes:
+        if node.kwargs.get("training") is not False or not isinstance(node.op, nn.Module):
+            continue
+        parts = [m for m in node.op.modules() if isinstance(m, BatchNormalization) and m.trainable]
+        if parts:
+            warn_user(
+                f"{model.label} calls {node.op.label} with training=False, but fit trains, and "
+                f"that reaches all layers, as in Keras 3: {parts[0].label} uses and changes the "
+                f"statistics of each batch. Set its trainable = False to keep it at rest."
+            )
+            return
