@@ -42,10 +42,10 @@ def in_pieces(
         whole: names of parameters that are not cut, whatever their shape.
         raw: give `change` the images themselves, not a copy in this dtype.
     """
-    count = len(images)
+    count = images.shape[0]
     if chosen is not None:
         chosen = torch.as_tensor(chosen, device=images.device).reshape(-1).expand(count)
-    step = _step(images)
+    step = _step(images) if _worth_cutting(images) else count
     if step >= count and (chosen is None or not _worth_cutting(images)):
         changed = change(images if raw else images.to(dtype, copy=True), parameters).to(dtype)
         if chosen is not None:
@@ -76,13 +76,11 @@ def _put(outputs: Tensor, piece: Any, some: Tensor) -> None:
 
 def cut(images: Tensor) -> tuple[Tensor, ...]:
     """The images of a batch, a few at a time where that is faster."""
-    return torch.split(images, _step(images))
+    return torch.split(images, _step(images)) if _worth_cutting(images) else (images,)
 
 
 def _step(images: Tensor) -> int:
     """How many images are changed at once."""
-    if not _worth_cutting(images):
-        return max(1, len(images))
     return max(1, PIECE * len(images) // (4 * images.numel() + 1))
 
 
