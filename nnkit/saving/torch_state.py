@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -56,7 +57,17 @@ def _load_pt(path: Path) -> Any:
             declared = sum(member.file_size for member in archive.infolist())
         if declared > 2 * path.stat().st_size:
             raise FileError(f"it claims to hold {declared} bytes, more than there can be")
+    if _is_tar(path):  # torch would make a folder for what is in it
+        raise FileError("it is a tar, as torch wrote before version 0.4: save it anew with torch")
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        with tarfile.open(path, "r:"):
+            return True
+    except tarfile.TarError:
+        return False
 
 
 def write_safetensors(model: Layer, path: Path) -> None:

@@ -373,6 +373,18 @@ def test_other_things_in_a_pt_file(tmp_path: Path, content: Any, match: str) -> 
         load_weights(stack(), tmp_path / "a.pt")
 
 
+def test_a_tar_is_refused_before_anything_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, model = tmp_path / "a.pt", stack()
+    save_weights(model, path)
+    monkeypatch.setattr("tempfile.mkdtemp", None)
+    for end in (b"", path.read_bytes()[2048:]):  # that of a zip
+        path.write_bytes(bytes(2048) + end)  # a tar of no members
+        with pytest.raises(FileError, match="a tar, as torch wrote before version 0"):
+            load_weights(model, path)
+
+
 def replaced(path: Path, key: str, value: Any) -> None:
     with h5py.File(path, "a") as file:
         del file[key]
