@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from interleaved import memory_rise
 from torch import nn
 
 import nnkit
@@ -282,12 +282,10 @@ def peak_mebibytes(side: str, threads: int) -> float:
 
 
 def run_alone(side: str) -> None:
-    """Train one side of the CNN and print by how many MiB the process's peak memory rose."""
+    """Train one side of the CNN for three epochs and print by how many MiB the memory rose."""
     ours, theirs = cnn("cpu", batch=1024)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(3):
-        (ours if side == "nnkit" else theirs)()
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    run = ours if side == "nnkit" else theirs
+    print(memory_rise(lambda: [run() for _ in range(3)]) / 2**20)
 
 
 def timed(run: Run, device: str) -> float:

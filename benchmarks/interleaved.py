@@ -9,11 +9,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-__all__ = ["Ratio", "compare", "timed"]
+__all__ = ["Ratio", "compare", "memory_rise", "timed"]
 
 Run = Callable[[], Any]
 
@@ -69,3 +70,16 @@ def compare(
         statistics.median(a for a, _ in pairs),
         statistics.median(b for _, b in pairs),
     )
+
+
+def memory_rise(run: Run) -> int:
+    """By how many bytes this process's memory rises at most while `run` runs; on Linux only."""
+
+    def field(name: str) -> int:
+        rows = Path("/proc/self/status").read_text().split("\n")
+        return next(int(row.split()[1]) * 1024 for row in rows if row.startswith(name))
+
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is what is held now
+    before = field("VmRSS")
+    run()
+    return field("VmHWM") - before

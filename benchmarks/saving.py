@@ -65,16 +65,11 @@ def load(model: nnkit.Model, path: Path) -> None:
 def peak(call: str, path: Path) -> float:
     """Most memory that `save` or `load` takes over the model's own, in sizes of the weights."""
     code = (
-        "import sys, saving, pathlib\n"
-        "def field(name):\n"
-        "    rows = open('/proc/self/status').read().split('\\n')\n"
-        "    return next(int(r.split()[1]) * 1024 for r in rows if r.startswith(name))\n"
+        "import interleaved, pathlib, saving, sys\n"
         "model = saving.vgg16()\n"
-        "size = sum(w.nbytes for w in model.weights)\n"
-        "open('/proc/self/clear_refs', 'w').write('5')\n"
-        "before = field('VmRSS')\n"
-        f"saving.{call}(model, pathlib.Path(sys.argv[1]))\n"
-        "print((field('VmHWM') - before) / size)"
+        "path = pathlib.Path(sys.argv[1])\n"
+        f"rise = interleaved.memory_rise(lambda: saving.{call}(model, path))\n"
+        "print(rise / sum(w.nbytes for w in model.weights))"
     )
     command = [sys.executable, "-c", code, str(path)]
     here = Path(__file__).parent
