@@ -45,6 +45,8 @@ def creating_on(device: torch.device | None) -> Iterator[None]:
 
 def beside(data: Any, run: Callable[..., Any]) -> Callable[..., Any]:
     """`run`, making tensors where the data is; `run` itself for data on a CPU."""
+    if isinstance(data, torch.Tensor) and data.is_cpu:
+        return run  # asked at every call of a model
     device = getattr(data, "device", None)
     if device is None and isinstance(data, (list, tuple, dict)):
         found = (getattr(leaf, "device", None) for leaf in flatten(data))
