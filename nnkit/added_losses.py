@@ -9,7 +9,7 @@ import torch
 
 from nnkit.probing import is_meta
 from nnkit.tree import flatten
-from nnkit.weights import WeightOwner
+from nnkit.weights import Weight, WeightOwner
 
 __all__ = ["LossOwner", "calls"]
 
@@ -43,9 +43,14 @@ class LossOwner(WeightOwner):
         """One scalar for each trainable weight with a regularizer."""
         return [
             weight.regularizer(weight.layout.to_keras(weight.tensor))
-            for weight in self.collect(lambda owner: owner._trainable)
-            if weight.regularizer is not None and weight.tensor.requires_grad
+            for weight in self.regularized()
         ]
+
+    def regularized(self) -> list[Weight]:
+        """The weights with a regularizer that an optimizer changes, also through others."""
+        held = [w for w in self.collect(lambda owner: owner._trainable) if w.tensor.requires_grad]
+        weights = [*held, *self.trained_through_others()]
+        return [weight for weight in weights if weight.regularizer is not None]
 
     def add_loss(self, loss: Any) -> None:
         """Add scalars to the training loss; call it inside `call`."""

@@ -12,14 +12,14 @@ from typing import Any, Self
 
 from nnkit import activations, dtype_policies
 from nnkit.conventions import as_shape
-from nnkit.errors import ArgumentError
+from nnkit.errors import ArgumentError, ConfigError
 from nnkit.serialization import (
     deserialize_keras_object,
     is_object_config,
     serialize_keras_object,
 )
 
-__all__ = ["Configured", "config_of", "readable"]
+__all__ = ["Configured", "config_of", "readable", "refuse_computed"]
 
 _BASE = ("name", "trainable", "dtype", "activity_regularizer")
 _FIRST_SHAPE = {"input_shape", "input_dim", "input_length", "batch_input_shape", "batch_size"}
@@ -74,6 +74,7 @@ def config_of(layer: Any) -> dict[str, Any]:
     Where a user's class writes a `get_config` that calls this one by `super()`, these are the
     arguments of the nnkit class it derives from. Otherwise those its own constructor was given.
     """
+    refuse_computed(layer)
     above = type(layer).__mro__
     owner = next(base for base in above if base.__module__.startswith("nnkit."))
     users = above[: above.index(owner)]
@@ -83,6 +84,20 @@ def config_of(layer: Any) -> dict[str, Any]:
     base = _base_config(layer, owner.__name__)
     written = {} if _declares(owner) is None else _kept(layer, owner, own_init is None)
     return {**_KERAS_ONLY.get(owner.__name__, {}), **base, **written}
+
+
+def refuse_computed(layer: Any) -> None:
+    """Raise a ConfigError where a config would leave out what torch does to a weight.
+
+    After `weight_norm`, `spectral_norm` or pruning a weight is computed from others at each call.
+    """
+    for weight in layer.computed():
+        raise ConfigError(
+            f"{layer.label} cannot be written into a config: torch computes its {weight.name} from "
+            f"other weights (a parametrization, weight_norm or pruning). Make that permanent "
+            f"(torch.nn.utils.parametrize.remove_parametrizations, prune.remove), or keep the "
+            f"weights alone: model.save_weights, state_dict."
+        )
 
 
 def _base_config(layer: Any, owner: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -13,6 +14,8 @@ from nnkit.errors import ShapeError
 __all__ = ["Assignable", "Variable", "shown", "shown_buffer"]
 
 V = TypeVar("V", bound="Variable")
+
+_MAKES_PARAMETERS = nn.Parameter.__new__.__code__
 
 
 def _rebuild(cls: type[V], data: Tensor, requires_grad: bool, state: dict[str, Any]) -> V:
@@ -57,6 +60,19 @@ class Assignable(Tensor):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self.requires_grad_(value)
+
+    def detach(self) -> Tensor:
+        """The values alone, as a plain tensor.
+
+        `torch.nn.Parameter(variable)`, which torch's parametrizations call, demands the
+        variable's own type of this method; everybody else, `state_dict` first, wants a tensor.
+        """
+        plain = super().detach()
+        if torch.compiler.is_compiling() or sys._getframe(1).f_code is not _MAKES_PARAMETERS:
+            return plain
+        made = plain.as_subclass(type(self))
+        made._name = self._name
+        return made
 
     def numpy(self, *, force: bool = True) -> np.ndarray:
         """Its value as a numpy array, from any device and without its gradient."""
@@ -103,11 +119,16 @@ class Assignable(Tensor):
 class _Shown(Assignable):
     """A view of a weight that is no parameter itself: another order of axes, or a buffer."""
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Shown:
-        return shown(self.detach().clone(), self._name, self._path)
+    def __deepcopy__(self, memo: dict[int, Any]) -> Assignable:
+        copy = self.detach().clone()
+        if isinstance(self, nn.Parameter):  # made by torch.nn.Parameter(layer.kernel)
+            return Variable(copy, self.requires_grad, name=self._name)
+        return shown(copy, self._name, self._path)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        plain: Any = self.detach().as_subclass(Tensor)
+        if isinstance(self, nn.Parameter):
+            return Variable(self, self.requires_grad, name=self._name).__reduce_ex__(protocol)
+        plain: Any = self.detach()
         return plain.__reduce_ex__(protocol)
 
 

@@ -26,6 +26,9 @@ __all__ = [
 # How often `trainable` was set, anywhere: a training step looks here before it looks at weights.
 thaws = [0]
 
+# What Keras's add_weight also takes.
+_WITHOUT_EFFECT = {"autocast", "aggregation", "synchronization", "overwrite_with_gradient"}
+
 _real_device: list[torch.device] = []
 
 
@@ -127,12 +130,7 @@ class WeightOwner(PolicyOwner):
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         if any(size is None or size < 0 for size in shape):
             raise ShapeError(f"A weight needs known sizes, got {shape} for {name!r}.")
-        for extra in set(kwargs) - {
-            "autocast",
-            "aggregation",
-            "synchronization",
-            "overwrite_with_gradient",
-        }:
+        for extra in kwargs.keys() - _WITHOUT_EFFECT:
             raise ArgumentError(f"add_weight() has no argument {extra!r}.")
         dtype = to_dtype(dtype) or self._dtype
         if initializer is None:
@@ -205,16 +203,41 @@ class WeightOwner(PolicyOwner):
                         self._frozen_names = self._frozen_names - {key} | {name}
         super().__setattr__(name, value)
 
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        """As torch; a weight that was taken out, to be computed, comes back to its place."""
+        back = name not in self._parameters and name in self.__dict__.get("_about", ())
+        super().register_parameter(name, param)
+        if back and name != next(reversed(self._about)):
+            order = [*(key for key in self._about if key in self._parameters), *self._parameters]
+            self._parameters = {key: self._parameters[key] for key in dict.fromkeys(order)}
+
     def _own(self) -> list[Weight]:
         keys = [key for key, value in self._parameters.items() if value is not None]
         keys.sort(key=lambda key: key in self._frozen_names)
+        return [self._weight(key) for key in [*keys, *self._weight_buffers, *self._registered()]]
+
+    def _weight(self, key: str) -> Weight:
+        name, *about = self._about.get(key, (key, SAME, None, None))
+        return Weight(name, getattr(self, key), *about)
+
+    def _registered(self) -> list[str]:
+        """The buffers made by torch's `register_buffer` that hold state, as in a torch module."""
         return [
-            Weight(about[0], tensor, *about[1:])
-            for key, tensor, about in (
-                (key, getattr(self, key), self._about.get(key, (key, SAME, None, None)))
-                for key in [*keys, *self._weight_buffers]
-            )
+            key
+            for key, buffer in self._buffers.items()
+            if buffer is not None and buffer.is_floating_point()
+            if key not in self._non_persistent_buffers_set and key not in self._weight_buffers
         ]
+
+    def computed(self) -> list[Weight]:
+        """The weights here that torch computes from others: parametrized, normalized, pruned."""
+        held = {*self._parameters, *self._buffers}
+        return [self._weight(key) for key in self._about if key not in held]
+
+    def trained_through_others(self) -> list[Weight]:
+        """The `computed` weights of all trainable layers here and below."""
+        owners = [each for each in self.modules() if isinstance(each, WeightOwner)]
+        return [weight for each in owners if each._trainable for weight in each.computed()]
 
     def collect(self, keep: Callable[[WeightOwner], bool] | None = None) -> list[Weight]:
         """All weights here and below, each once, in Keras's order."""

@@ -114,6 +114,10 @@ class Model(OldMethods, Written, Trainer, Layer):
                 door.dtype = next(iter(kinds))
         return self
 
+    def _registered(self) -> list[str]:
+        constants = () if self._graph is None else self._graph.constants
+        return [key for key in super()._registered() if key not in constants]
+
     def _reads_weights(self) -> bool:
         return self._graph is None and super()._reads_weights()
 

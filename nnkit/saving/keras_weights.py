@@ -217,7 +217,12 @@ def _private_last(item: tuple[str, Any]) -> str:
 
 
 def _items(module: Any) -> list[nn.Module] | None:
-    """The modules in a list or dict of them; None for anything else."""
+    """The modules in a list or dict of them; None for anything else.
+
+    A list with weights of its own, as torch's parametrizations are, is an object like others.
+    """
+    if isinstance(module, nn.ModuleList) and (module._parameters or module._buffers):
+        return None
     if isinstance(module, nn.ModuleDict):
         return list(module.values())
     return list(module) if isinstance(module, nn.ModuleList) else None

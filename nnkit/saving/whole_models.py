@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nnkit.errors import ArgumentError, FileError, NnkitError
+from nnkit.layer import Layer
+from nnkit.layer_config import refuse_computed
 from nnkit.saving.atomic import replacing
 from nnkit.serialization import serialize_keras_object, sharing_objects
 
@@ -49,6 +51,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
             stacklevel=3,
         )
     # Before the file is begun: whatever cannot be written shows here.
+    for module in model.modules():
+        if isinstance(module, Layer):
+            refuse_computed(module)
     with sharing_objects():
         config = serialize_keras_object(model)
     if not include_optimizer:

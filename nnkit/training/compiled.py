@@ -300,8 +300,14 @@ class Compiled:
         parameters = [weight.tensor for weight in weights]
         self._thaws = thaws[0]
         self._say_what_changed(parameters)
-        self._regularized = any(weight.regularizer is not None for weight in weights)
+        self._regularized = bool(model.regularized())
         self._parameters_to_train = parameters
+        for weight in model.trained_through_others():
+            if weight.constraint is not None:
+                raise ArgumentError(
+                    f"{model.label} has a constraint on a {weight.name} that torch computes from "
+                    f"other weights, so it cannot be applied. Leave one of the two out."
+                )
         optimizer = self.optimizer
         if not parameters or optimizer is None:
             return

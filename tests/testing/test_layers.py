@@ -82,7 +82,7 @@ class HidesATensor(Scale):
 class ForgetsABuffer(Scale):
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        self.register_buffer("offset", torch.rand(input_shape[-1]))
+        self.register_buffer("offset", torch.rand(input_shape[-1]), persistent=False)
 
     def call(self, inputs: Any) -> Any:
         return super().call(inputs) + self.offset
