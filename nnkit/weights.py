@@ -222,12 +222,8 @@ class WeightOwner(PolicyOwner):
 
     def _registered(self) -> list[str]:
         """The buffers made by torch's `register_buffer` that hold state, as in a torch module."""
-        return [
-            key
-            for key, buffer in self._buffers.items()
-            if buffer is not None and buffer.is_floating_point()
-            if key not in self._non_persistent_buffers_set and key not in self._weight_buffers
-        ]
+        known = {*self._weight_buffers, *self._non_persistent_buffers_set}
+        return [key for key, _ in _float_buffers(self) if key not in known]
 
     def computed(self) -> list[Weight]:
         """The weights here that torch computes from others: parametrized, normalized, pruned."""
@@ -390,9 +386,12 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     for key, parameter in module._parameters.items():
         if parameter is not None:
             yield key, parameter
-    for key, buffer in module._buffers.items():
-        if buffer is not None and buffer.is_floating_point():
-            yield key, buffer
+    yield from _float_buffers(module)
+
+
+def _float_buffers(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    found = module._buffers.items()
+    return [(key, each) for key, each in found if each is not None and each.is_floating_point()]
 
 
 def to_dtype(dtype: Any) -> torch.dtype | None:

@@ -79,10 +79,10 @@ class HidesATensor(Scale):
         return super().call(inputs) + self.hidden
 
 
-class ForgetsABuffer(Scale):
+class ForgetsWholeNumbers(Scale):
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        self.register_buffer("offset", torch.rand(input_shape[-1]), persistent=False)
+        self.register_buffer("offset", torch.randint(1000, (input_shape[-1],)))
 
     def call(self, inputs: Any) -> Any:
         return super().call(inputs) + self.offset
@@ -321,7 +321,7 @@ class ComputesOutsideCall(Scale):
         (CopiesItselfOnly, "deepcopy", "the copy shares the memory of 'scale'"),
         (HoldsALambda, "pickle", "Use functions and classes from the top of a module"),
         (HidesATensor, "state_dict", "the fresh one gave output that differs by up to 0"),
-        (ForgetsABuffer, "weights", "the fresh one gave output that differs by up to 0"),
+        (ForgetsWholeNumbers, "weights", "the fresh one gave output that differs by up to"),
         (GivesItsMemory, "weights", "with get_weights's arrays zeroed, gave output that differs"),
         (Miscounts, "counts", "count_params says 7 and get_weights holds 4 numbers"),
         (StaysTrainable, "counts", "1 weights stay trainable with trainable=False"),
