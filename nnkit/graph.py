@@ -200,11 +200,16 @@ class Graph:
             needed |= used
         self.steps = steps[::-1]
 
+    def at_doors(self) -> list[Step]:
+        """The steps with every module entered by its front door, where torch.fx is noticed."""
+        return [step._replace(door=step.module is not None) for step in self.steps]
+
     def run(
         self,
         modules: Mapping[str, nn.Module | None],
         constants: Mapping[str, Any],
         inputs: list[Any],
+        steps: list[Step] | None = None,
     ) -> tuple[Any, list[Any]]:
         """Compute the outputs and their masks.
 
@@ -212,6 +217,7 @@ class Graph:
             modules: the model's children by key.
             constants: the tensors of `self.constants` as they are now.
             inputs: one tensor an input, in order.
+            steps: `at_doors()`, or the usual ones when None.
 
         Returns: the outputs in their nesting, and one mask (or None) an output.
         """
@@ -220,7 +226,7 @@ class Graph:
             values[slot] = value
         for name, slot in self.constant_slots.items():
             values[slot] = constants[name]
-        for key, function, sources, arguments, targets, free, door in self.steps:
+        for key, function, sources, arguments, targets, free, door in steps or self.steps:
             call: Any
             if function is not None:
                 call = function.fn

@@ -42,6 +42,7 @@ from nnkit.precision import in_region
 from nnkit.probing import is_meta, placeholders, run_on_meta, shape_of
 from nnkit.shapes import axes, check, describe
 from nnkit.symbolic import Node, SymbolicTensor, has_symbolic, record
+from nnkit.tracing import is_traced, trace_call
 from nnkit.tree import flatten, map_structure
 
 __all__ = ["Layer"]
@@ -221,6 +222,8 @@ class Layer(Configured, Filed, LossOwner):
             return self._call_symbolic(args, kwargs)
         training = kwargs.pop("training", None) if kwargs else None
         if training is not None and needs_mode(self, bool(training)):
+            if is_traced(args):
+                return trace_call(self, args, kwargs, training)
             with in_mode(self, bool(training)):
                 return self(*args, **kwargs)
         for name, value in kwargs.items():
@@ -238,6 +241,8 @@ class Layer(Configured, Filed, LossOwner):
             and first.shape == self._seen
         )
         if not as_before:
+            if is_traced((args, kwargs)):
+                return trace_call(self, args, kwargs, training)
             args, kwargs = self._receive(args, kwargs)
             first = args[0] if args else None
             if not was_built and any(is_meta(value) for value in args):

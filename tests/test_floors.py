@@ -35,7 +35,7 @@ FLOORS: list[set[str]] = [
         "custom_objects",
         "serialization",
     },
-    {"symbolic"},
+    {"symbolic", "tracing"},
     {
         "graph",
         "weights",

@@ -21,6 +21,7 @@ from nnkit.layers.regularization import Dropout
 from nnkit.masks import mask_of
 from nnkit.probing import like
 from nnkit.shapes import Shape, check, describe, number, positive
+from nnkit.tracing import is_traced
 
 __all__ = ["HeadAttention"]
 
@@ -162,6 +163,8 @@ class HeadAttention(Layer):
             )
         if inputs[2] is None:
             inputs.pop()
+        if is_traced(inputs[0]):
+            return super().__call__(*inputs, **given)
         for name, x in zip(_MASKS, inputs, strict=False):
             if given.get(name) is None and (mask := mask_of(x)) is not None:
                 given[name] = mask  # as an argument a functional model will know it

@@ -14,6 +14,7 @@ from nnkit.errors import ArgumentError, DataError
 from nnkit.layer import Layer
 from nnkit.shapes import one_of
 from nnkit.symbolic import SymbolicTensor
+from nnkit.tracing import is_traced
 from nnkit.tree import flatten
 
 __all__ = [
@@ -36,7 +37,7 @@ class DataLayer(Layer):
     """Base of layers that are also called on raw data: Python numbers, words and lists of them."""
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        if not isinstance(inputs, torch.Tensor):
+        if not isinstance(inputs, torch.Tensor) and not is_traced(inputs):
             inputs = as_rows(inputs, self.label)
         return super().__call__(inputs, *args, **kwargs)
 

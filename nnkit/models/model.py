@@ -23,6 +23,7 @@ from nnkit.probing import placeholders
 from nnkit.saving import export, load_weights, save_weights
 from nnkit.summary import print_summary
 from nnkit.symbolic import Function, SymbolicTensor, record
+from nnkit.tracing import is_traced, unpacked
 from nnkit.training.trainer import Trainer
 from nnkit.tree import flatten, map_structure
 from nnkit.wrapper import as_layer
@@ -144,10 +145,17 @@ class Model(OldMethods, Written, Trainer, Layer):
                 f"{self.label} does not know what to compute. Write a call(self, inputs) method, "
                 f"or make it with Model(inputs, outputs)."
             )
-        tensors = self._feed((inputs, *more) if more else inputs)
-        graph = self._graph
-        constants = {key: getattr(self, key) for key in graph.constants}
-        outputs, masks = graph.run(self._modules, constants, tensors)
+        graph, steps, doors = self._graph, None, self._doors
+        if len(doors) == 1 and isinstance(inputs, torch.Tensor) and not more:
+            tensors = [doors[0](inputs, self)]  # most calls
+        elif is_traced(inputs):
+            tensors = unpacked(inputs, graph.inputs) if len(doors) > 1 else [inputs]
+            steps = graph.at_doors()
+        else:
+            tensors = self._matched((inputs, *more) if more else inputs)
+            tensors = [door(each, self) for door, each in zip(doors, tensors, strict=True)]
+        constants = {key: getattr(self, key) for key in graph.constants} if graph.constants else {}
+        outputs, masks = graph.run(self._modules, constants, tensors, steps)
         if graph.has_masks:
             for output, mask in zip(flatten(outputs), masks, strict=True):
                 attach_mask(output, mask)
@@ -157,11 +165,9 @@ class Model(OldMethods, Written, Trainer, Layer):
         """Whether a shape that the inputs do not name is good all the same."""
         return False
 
-    def _feed(self, inputs: Any) -> list[torch.Tensor]:
-        """One tensor for each input, in order, with its dtype and rank."""
+    def _matched(self, inputs: Any) -> list[Any]:
+        """What was given for each input, in order."""
         doors = self._doors
-        if len(doors) == 1 and isinstance(inputs, torch.Tensor):
-            return [doors[0](inputs, self)]
         if isinstance(inputs, dict):
             names = [door.name for door in doors]
             keys = sorted(self._graph.inputs) if isinstance(self._graph.inputs, dict) else names  # type: ignore[union-attr]
@@ -179,7 +185,7 @@ class Model(OldMethods, Written, Trainer, Layer):
                 f"{self.label} takes {len(doors)} input{'s' * (len(doors) > 1)} "
                 f"({', '.join(door.name for door in doors)}) but received {len(tensors)}."
             )
-        return [door(tensor, self) for door, tensor in zip(doors, tensors, strict=True)]
+        return tensors
 
     def _call_symbolic(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         outputs = super()._call_symbolic(args, kwargs)
