@@ -8,6 +8,7 @@ numbers. An object is written where Keras's walk meets it first.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,8 +35,10 @@ from nnkit.wrapper import TorchModuleWrapper
 
 __all__ = [
     "children", "join", "opened", "opened_by_name", "own_groups", "places", "places_by_name",
-    "walk", "write",
+    "places_in_list", "walk", "write",
 ]  # fmt: skip
+
+_Visit = tuple[str, nn.Module, dict[str, Weight]]
 
 # Keras keeps these in the same file; they are no weights of the model.
 _OTHER_OBJECTS = {"optimizer", "seed_generator"}
@@ -68,8 +71,31 @@ def write(model: Layer, target: Any, more: Iterable[tuple[str, Any, Any]] = ()) 
 
 def places(model: Layer) -> dict[str, Place]:
     """For each weight, its path in the file and what it is."""
+    return _places(walk(model, "", set()))
+
+
+def places_in_list(
+    model: Any, expected: Mapping[str, Place], found: Mapping[str, Stored]
+) -> dict[str, Place]:
+    """The places, in the list `layers` for what the file does not have under its attribute.
+
+    So a model of a class of its own takes the weights of a Sequential or functional model of the
+    same layers, in the order in which it made them, as in Keras.
+    """
+    listed = _places(_walk_list(getattr(model, "layers", ()), "layers", {id(model)}))
+    other = {id(place.value): (key, place) for key, place in listed.items()}
+    moved: dict[str, Place] = {}
+    for _, group in itertools.groupby(expected.items(), lambda item: item[1].group):
+        here = dict(group)
+        there = dict(other.get(id(place.value), (key, place)) for key, place in here.items())
+        fits = all(key in found and found[key].shape == p.shape for key, p in there.items())
+        moved |= there if fits and not here.keys() <= found.keys() else here
+    return moved
+
+
+def _places(visits: Iterable[_Visit]) -> dict[str, Place]:
     found = {}
-    for prefix, module, weights in walk(model, "", set()):
+    for prefix, module, weights in visits:
         name = module.name if isinstance(module, Layer) else prefix.rpartition("/")[2]
         for key, weight in weights.items():
             label = f"{weight.name} of {name!r}"
@@ -145,8 +171,6 @@ def _renamed(key: str, names: Mapping[str, str]) -> str:
 
 
 # -- Keras's walk over a model ---------------------------------------------------------------------
-
-_Visit = tuple[str, nn.Module, dict[str, Weight]]
 
 
 def walk(module: nn.Module, prefix: str, seen: set[int]) -> Iterator[_Visit]:

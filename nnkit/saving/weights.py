@@ -25,6 +25,13 @@ def _nothing(model: Layer, found: Mapping[str, Stored]) -> None:
     """What most formats hold besides weights."""
 
 
+def _unmoved(
+    model: Layer, places: dict[str, Place], found: Mapping[str, Stored]
+) -> dict[str, Place]:
+    """Where most formats have their values: in one place each."""
+    return places
+
+
 def _none(model: Layer) -> dict[str, Layer]:
     """The layers that read a format in their own way: in most of them, none."""
     return {}
@@ -39,6 +46,7 @@ class _Format(NamedTuple):
     advice: str
     load_optimizer: Callable[[Layer, Mapping[str, Stored]], None] = _nothing
     own_groups: Callable[[Layer], dict[str, Layer]] = _none
+    moved: Callable[[Layer, dict[str, Place], Mapping[str, Stored]], dict[str, Place]] = _unmoved
 
 
 def save_weights(model: Layer, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
@@ -99,6 +107,8 @@ def load_weights(
         found, kept = apart(contents.weights, groups)
         if by_name:
             places, found = _common_layers(path, places, found)
+        if not places.keys() <= found.keys():
+            places = form.moved(model, places, found)
         report, misfits = compare(places, found)
         problem = f"{str(path)!r} does not fit {model.label}:\n{report}\n"
         if misfits and not skip_mismatch:
@@ -177,8 +187,12 @@ def _h5(path: Path, reading: bool, by_name: bool) -> _Format:
     advice = "Load a file saved from the same layers."
     if module is old:
         return _Format(old.write, places, opened, advice)
-    own = _none if by_name else module.own_groups
-    return _Format(parts.write, places, opened, advice, parts.load_optimizer, own)
+    if by_name:
+        return _Format(parts.write, places, opened, advice, parts.load_optimizer)
+    return _Format(
+        parts.write, places, opened, advice, parts.load_optimizer, module.own_groups,
+        module.places_in_list,
+    )  # fmt: skip
 
 
 _STATE_ADVICE = (

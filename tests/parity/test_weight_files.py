@@ -278,6 +278,66 @@ def test_a_trained_model_of_keras(tmp_path: Path) -> None:
     assert_equal(ours, plain, shapes, tmp_path)
 
 
+def in_attributes(k: Any) -> Any:
+    """The layers of `in_list`, as the attributes of a class."""
+
+    class Net(k.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.zoom = k.Bidirectional(k.LSTM(2))
+            self.blocks = [k.Dense(4), k.Dense(4, activation="tanh")]
+            self.alone = k.Dense(2)
+
+        def call(self, inputs: Any) -> Any:
+            return self.alone(self.blocks[1](self.blocks[0](self.zoom(inputs))))
+
+    net = Net()
+    net(torch.zeros(2, 3, 4))
+    return net
+
+
+in_list = in_a_row(
+    (3, 4),
+    lambda k: k.Bidirectional(k.LSTM(2)),
+    lambda k: k.Dense(4),
+    lambda k: k.Dense(4, activation="tanh"),
+    lambda k: k.Dense(2),
+)
+
+
+@pytest.mark.parametrize("functional", [False, True])
+def test_layers_as_attributes_take_the_file_of_a_list(tmp_path: Path, functional: bool) -> None:
+    source, ours, theirs = in_list(THEIRS), in_attributes(OURS), in_attributes(THEIRS)
+    if functional:
+        source = THEIRS.Model(source.inputs, source.outputs)
+    shake(source, 3)
+    source.save_weights(tmp_path / "a.weights.h5")
+    theirs.load_weights(tmp_path / "a.weights.h5")
+    load_weights(ours, tmp_path / "a.weights.h5")
+    assert_equal(ours, theirs, [(2, 3, 4)], tmp_path)
+    np.testing.assert_array_equal(ours.get_weights()[0], source.get_weights()[0])
+
+
+def test_a_list_does_not_take_the_file_of_attributes(tmp_path: Path) -> None:
+    source, ours, theirs = in_attributes(THEIRS), in_list(OURS), in_list(THEIRS)
+    source.save_weights(tmp_path / "a.weights.h5")
+    with pytest.raises(ValueError, match="could not be loaded"):
+        theirs.load_weights(tmp_path / "a.weights.h5")
+    with pytest.raises(FileError, match=r"layers/dense/vars/0 \(kernel of 'dense"):
+        load_weights(ours, tmp_path / "a.weights.h5")
+
+
+def test_more_layers_than_the_attributes_are_not_left_out_in_silence(tmp_path: Path) -> None:
+    source = in_list(OURS)
+    source.add(OURS.Dense(2))
+    save_weights(source, tmp_path / "a.weights.h5")
+    ours = in_attributes(OURS)
+    before = ours.get_weights()
+    with pytest.raises(FileError, match=r"not in the model \(2\):\n +layers/dense_3/vars/0"):
+        load_weights(ours, tmp_path / "a.weights.h5")
+    np.testing.assert_array_equal(ours.get_weights()[0], before[0])
+
+
 def test_a_misfit_is_one_in_both(tmp_path: Path) -> None:
     theirs = THEIRS.Sequential([THEIRS.Input((5,)), THEIRS.Dense(4), THEIRS.Dense(3)])
     ours = OURS.Sequential([OURS.Input((5,)), OURS.Dense(4), OURS.Dense(2)])
