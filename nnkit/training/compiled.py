@@ -77,7 +77,10 @@ class Compiled:
         jit_compile: str | bool | None = "auto",
         auto_scale_loss: bool = True,
     ) -> None:
-        """Say how to train. Weights are kept when it is called again.
+        """Say how to train.
+
+        Called again, it keeps the weights and, as Keras does, the loss where none is given, and
+        the metrics where neither kind is given; `metrics=[]` takes them away.
 
         Args:
             optimizer: a name, an nnkit optimizer, or torch's: an instance, a class, or a function
@@ -99,6 +102,11 @@ class Compiled:
         self.optimizer = optimizers.get(optimizer)
         if auto_scale_loss and self.dtype_policy.name == "mixed_float16":  # type: ignore[attr-defined]
             self._scale_loss()
+        before = self._compile_config or {}
+        if loss is None:
+            loss, loss_weights = before.get("loss"), before.get("loss_weights", loss_weights)
+        if metrics is None and weighted_metrics is None:
+            metrics, weighted_metrics = before.get("metrics"), before.get("weighted_metrics")
         self._optimizer_factory = None if hasattr(self.optimizer, "step") else self.optimizer
         self._objective = Objective(loss, loss_weights, metrics, weighted_metrics)
         self.loss = None if isinstance(loss, nn.Module) else loss

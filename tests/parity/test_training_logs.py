@@ -173,3 +173,28 @@ def test_params_of_callbacks() -> None:
 
     compare(run)
     assert found[0] == found[1] == {"epochs": 2, "steps": 2, "verbose": 0}
+
+
+@pytest.mark.parametrize(
+    ("again", "logged"),
+    [
+        (
+            {"loss": "mae"},
+            ["loss", "one_loss", "one_mae", "one_weighted_mae", "two_loss", "two_mse"],
+        ),
+        ({}, ["loss", "one_loss", "one_mae", "one_weighted_mae", "two_loss", "two_mse"]),
+        (
+            {"loss": ["mse", "mse"], "loss_weights": [1, 2], "metrics": []},
+            ["loss", "one_loss", "two_loss"],
+        ),
+        ({"weighted_metrics": [[], ["mae"]]}, ["loss", "one_loss", "two_loss", "two_mae"]),
+    ],
+    ids=["loss", "nothing", "no metrics", "other metrics"],
+)
+def test_compiling_again_keeps_what_is_not_given(again: dict[str, Any], logged: list[str]) -> None:
+    def run(model: Any, callback: Any) -> None:
+        model.compile("sgd", **again)
+        fit(model, callback)
+        assert list(model.history.history) == logged
+
+    compare(run)

@@ -236,3 +236,12 @@ def test_steps_per_execution_groups_the_batch_hooks(data: Data) -> None:
     assert seen == [
         ("test", 1), ("test", 3), ("predict", 1, 20), ("predict", 3, 20), ("predict", 5, 10),
     ]  # fmt: skip
+
+
+def test_the_config_says_what_is_in_effect() -> None:
+    model = make_classifier()
+    model.compile("sgd", SPARSE, metrics=["accuracy"])
+    model.compile("adam")
+    config = model.get_compile_config()
+    assert (config["loss"], config["metrics"]) == (SPARSE, ["accuracy"])
+    assert config["optimizer"]["class_name"] == "Adam"
