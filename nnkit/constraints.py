@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import check_axes, check_in_range, number
 from nnkit.custom_objects import supplying
 from nnkit.errors import ArgumentError
 from nnkit.registry import Registry
-from nnkit.shapes import check_axes, check_in_range, number
 
 __all__ = [
     "REGISTRY",

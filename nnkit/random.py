@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number
 from nnkit.creation import creation_device
 from nnkit.custom_objects import publish
 from nnkit.errors import ArgumentError, ShapeError
-from nnkit.shapes import number
 
 __all__ = [
     "SeedGenerator", "as_seed", "beta", "binomial", "categorical", "check_range", "dropout",

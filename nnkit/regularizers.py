@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nnkit.arguments import number, one_of
 from nnkit.custom_objects import supplying
 from nnkit.errors import ShapeError
 from nnkit.registry import Registry
-from nnkit.shapes import number, one_of
 
 __all__ = [
     "L1",

@@ -19,7 +19,16 @@ PACKAGE = Path(__file__).parent.parent / "nnkit"
 
 FLOORS: list[set[str]] = [
     {"errors"},
-    {"tree", "shapes", "naming", "registry", "activations", "initializers", "regularizers"}
+    {
+        "tree",
+        "shapes",
+        "arguments",
+        "naming",
+        "registry",
+        "activations",
+        "initializers",
+        "regularizers",
+    }
     | {
         "constraints",
         "random",

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from nnkit.errors import ArgumentError, ShapeError
-from nnkit.shapes import (
-    axes,
-    check,
-    describe,
-    one_of,
-    positive,
-    same_padding,
-    sizes,
-    window_output,
-)
+from nnkit.errors import ShapeError
+from nnkit.shapes import axes, check, describe, same_padding, window_output
 
 IMAGE = "(batch, height, width, channels)"
 SEQUENCE = "(batch, time, features)"
@@ -90,39 +80,6 @@ def test_what_fits(accepts: str, shape: Any, fixed: dict[str, int]) -> None:
 def test_what_does_not_fit(accepts: str, shape: Any, fixed: Any, message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         check("Layer 'a'", accepts, shape, fixed)
-
-
-@pytest.mark.parametrize("value", [1, 3.0, np.int64(4), np.float32(2.0), torch.tensor(5)])
-def test_positive(value: Any) -> None:
-    made = positive("L", "units", value)
-    assert made == int(value)
-    assert type(made) is int
-
-
-@pytest.mark.parametrize(
-    "value", [0, -1, 2.5, True, "3", None, [3], np.zeros(2), float("nan"), float("inf")]
-)
-def test_not_positive(value: Any) -> None:
-    with pytest.raises(ArgumentError, match="L: units must be a whole number of at least 1, got"):
-        positive("L", "units", value)
-
-
-def test_sizes() -> None:
-    assert sizes("L", "strides", 2, 3) == (2, 2, 2)
-    assert sizes("L", "strides", [1, 2], 2) == (1, 2)
-    assert sizes("L", "cropping", 0, 2, least=0) == (0, 0)
-    with pytest.raises(
-        ArgumentError, match=r"L: strides must be an int or 2 ints, got \[1, 2, 3\]"
-    ):
-        sizes("L", "strides", [1, 2, 3], 2)
-
-
-def test_one_of() -> None:
-    assert one_of("L", "padding", "SAME", ("valid", "same")) == "same"
-    with pytest.raises(
-        ArgumentError, match="L: padding must be one of 'valid', 'same', got 'smae'"
-    ):
-        one_of("L", "padding", "smae", ("valid", "same"))
 
 
 @pytest.mark.parametrize("size", range(1, 12))

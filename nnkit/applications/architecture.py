@@ -16,10 +16,10 @@ from typing import Any
 from nnkit import activations, layers
 from nnkit.applications.input_range import watch_range
 from nnkit.applications.pretrained import Source, Torchvision, find_source
+from nnkit.arguments import one_of, positive
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.initializers import left_empty
 from nnkit.models import Model
-from nnkit.shapes import one_of, positive
 from nnkit.symbolic import SymbolicTensor
 
 __all__ = ["Recipe", "application", "assemble", "correct_pad", "make_divisible", "network"]

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from nnkit import ops
+from nnkit.arguments import one_of
 from nnkit.errors import ArgumentError, ShapeError
-from nnkit.shapes import describe, one_of
+from nnkit.shapes import describe
 from nnkit.symbolic import SymbolicTensor
 from nnkit.utils.download import get_file
 

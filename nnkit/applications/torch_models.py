@@ -11,9 +11,9 @@ from torch import nn
 
 from nnkit import layers
 from nnkit.applications.input_range import watch_range
+from nnkit.arguments import one_of
 from nnkit.errors import ArgumentError, NnkitError, unknown_name
 from nnkit.models import Model
-from nnkit.shapes import one_of
 from nnkit.symbolic import Function, SymbolicTensor
 from nnkit.tree import flatten
 from nnkit.utils.download import get_file

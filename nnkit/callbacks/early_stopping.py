@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
+from nnkit.arguments import number
 from nnkit.callbacks.console import say
 from nnkit.callbacks.monitor import Monitor
-from nnkit.shapes import number
 
 __all__ = ["EarlyStopping"]
 

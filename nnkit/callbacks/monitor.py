@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.arguments import number
 from nnkit.callbacks.base import Callback
 from nnkit.errors import ArgumentError, unknown_name
-from nnkit.shapes import number
 
 __all__ = ["Monitor", "best_index", "direction"]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.arguments import number
 from nnkit.callbacks.console import say
 from nnkit.callbacks.monitor import Monitor
 from nnkit.callbacks.optimizer_rate import learning_rate, set_learning_rate
-from nnkit.shapes import number
 
 __all__ = ["ReduceLROnPlateau"]
 

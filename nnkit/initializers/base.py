@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import positive
 from nnkit.errors import ArgumentError, FileError
 from nnkit.random import to_dtype
 from nnkit.registry import Registry
-from nnkit.shapes import positive
 
 __all__ = [
     "REGISTRY", "Fill", "Initializer", "Shape", "call_initializer", "filled", "left_empty",

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number
 from nnkit.errors import ArgumentError
 from nnkit.initializers.base import REGISTRY, Initializer, Shape
 from nnkit.random import to_dtype
-from nnkit.shapes import number
 
 __all__ = ["Constant", "GivenValues", "Identity", "Ones", "Zeros"]
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number
 from nnkit.errors import ArgumentError
 from nnkit.initializers.base import REGISTRY, Fill, Initializer, Shape
 from nnkit.random import (
@@ -18,7 +19,6 @@ from nnkit.random import (
     global_seed,
     to_dtype,
 )
-from nnkit.shapes import number
 
 __all__ = ["Orthogonal", "RandomInitializer", "RandomNormal", "RandomUniform", "TruncatedNormal"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number, one_of
 from nnkit.initializers.base import REGISTRY, Shape
 from nnkit.initializers.random import RandomInitializer
 from nnkit.random import fill_truncated_normal
-from nnkit.shapes import number, one_of
 
 __all__ = [
     "GlorotNormal",

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnkit.arguments import one_of
 from nnkit.errors import ArgumentError
 from nnkit.initializers.base import REGISTRY, Initializer, Shape
 from nnkit.random import to_dtype
-from nnkit.shapes import one_of
 
 __all__ = ["STFT"]
 

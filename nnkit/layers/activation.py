@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from nnkit import activations
+from nnkit.arguments import check_axes, number, positive
 from nnkit.errors import ShapeError
 from nnkit.layers.identity import SameShape
-from nnkit.shapes import check_axes, describe, number, positive
+from nnkit.shapes import describe
 
 __all__ = ["ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from nnkit.arguments import sizes
 from nnkit.layers.convolution import SpatialLayer
 from nnkit.probing import like
-from nnkit.shapes import sizes
 
 __all__ = [
     "AdaptiveAveragePooling1D",

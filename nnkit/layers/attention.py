@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 
 from nnkit import random
+from nnkit.arguments import number, one_of
 from nnkit.conventions import is_shape
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.probing import like
-from nnkit.shapes import Shape, check, describe, number, one_of
+from nnkit.shapes import Shape, check, describe
 
 __all__ = [
     "AdditiveAttention", "Attention", "AttentionBase", "Fold", "both", "causal",

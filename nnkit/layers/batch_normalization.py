@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from nnkit import initializers
+from nnkit.arguments import number
 from nnkit.errors import ArgumentError, ShapeError, unknown_name
 from nnkit.layers.normalization import NormalizationLayer
-from nnkit.shapes import describe, number
+from nnkit.shapes import describe
 from nnkit.weights import keras_view
 
 __all__ = ["BatchNormalization"]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nnkit.arguments import number, positive
 from nnkit.convert import as_array
 from nnkit.errors import ArgumentError, DataError, NotBuiltError, ShapeError
 from nnkit.layers.raw_data import (
@@ -20,7 +21,7 @@ from nnkit.layers.raw_data import (
     read_batches,
     thinned,
 )
-from nnkit.shapes import describe, number, positive
+from nnkit.shapes import describe
 
 __all__ = ["CategoryEncoding", "Discretization"]
 

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from nnkit import random
+from nnkit.arguments import number
 from nnkit.errors import ShapeError
 from nnkit.layer import Layer
-from nnkit.shapes import number
 
 __all__ = ["CellDropout", "forget_masks"]
 

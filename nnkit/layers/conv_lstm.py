@@ -8,20 +8,13 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 
+from nnkit.arguments import image_format, one_of, sizes
 from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.layers.cells import LSTMCell
 from nnkit.layers.recurrent_base import Recurrent
 from nnkit.layers.recurrent_kernels import Options, States
 from nnkit.layouts import CONV, untied
-from nnkit.shapes import (
-    axes,
-    describe,
-    image_format,
-    one_of,
-    same_padding,
-    sizes,
-    window_output,
-)
+from nnkit.shapes import axes, describe, same_padding, window_output
 
 __all__ = ["BaseConvLSTM", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"]
 

@@ -13,20 +13,11 @@ import torch
 import torch.nn.functional as F
 
 from nnkit import activations
+from nnkit.arguments import image_format, one_of, positive, sizes
 from nnkit.errors import ArgumentError, DataError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layouts import CONV, untied
-from nnkit.shapes import (
-    Shape,
-    axes,
-    describe,
-    image_format,
-    one_of,
-    positive,
-    same_padding,
-    sizes,
-    window_output,
-)
+from nnkit.shapes import Shape, axes, describe, same_padding, window_output
 from nnkit.weights import keras_view
 
 __all__ = [

@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 
 from nnkit import activations
+from nnkit.arguments import positive, sizes
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layers.convolution import WindowLayer
 from nnkit.layouts import CONV
-from nnkit.shapes import Shape, axes, describe, positive, sizes
+from nnkit.shapes import Shape, axes, describe
 from nnkit.weights import keras_view
 
 __all__ = [

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from nnkit import activations
+from nnkit.arguments import positive
 from nnkit.custom_objects import custom_objects_now
 from nnkit.errors import ArgumentError
 from nnkit.layer import Layer
@@ -17,7 +18,6 @@ from nnkit.layer_config import readable
 from nnkit.layouts import DENSE
 from nnkit.probing import like
 from nnkit.serialization import serialize_keras_object, serialized_function
-from nnkit.shapes import positive
 from nnkit.weights import keras_view
 
 __all__ = ["Activation", "Dense", "Lambda"]

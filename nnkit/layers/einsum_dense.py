@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 
 from nnkit import activations
+from nnkit.arguments import positive
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.initializers import VarianceScaling
 from nnkit.layer import Layer
 from nnkit.layouts import SAME, Layout
 from nnkit.probing import like
-from nnkit.shapes import Shape, describe, positive
+from nnkit.shapes import Shape, describe
 from nnkit.weights import keras_view
 
 __all__ = ["EinsumDense"]

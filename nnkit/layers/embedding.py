@@ -7,11 +7,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from nnkit.arguments import number, positive
 from nnkit.errors import ArgumentError, DataError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layouts import DENSE
 from nnkit.probing import run_on_meta
-from nnkit.shapes import describe, number, positive
+from nnkit.shapes import describe
 from nnkit.weights import keras_view, to_dtype
 
 __all__ = ["Embedding", "ReversibleEmbedding"]

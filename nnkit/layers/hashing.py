@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nnkit.arguments import positive, whole
 from nnkit.convert import as_array
 from nnkit.errors import ArgumentError, DataError, ShapeError
 from nnkit.layer import Layer
@@ -21,7 +22,7 @@ from nnkit.layers.raw_data import (
     output_mode_of,
     salt_of,
 )
-from nnkit.shapes import describe, positive, whole
+from nnkit.shapes import describe
 
 __all__ = ["HashedCrossing", "Hashing", "farm_hash", "hash_bins", "sip_hash"]
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
+from nnkit.arguments import image_format
 from nnkit.errors import ShapeError
 from nnkit.layer import Layer
-from nnkit.shapes import describe, image_format
+from nnkit.shapes import describe
 
 __all__ = ["ImageLayer"]
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from nnkit.arguments import one_of, whole
 from nnkit.errors import DataError
 from nnkit.layers.hashing import hash_bins
 from nnkit.layers.lookup import IndexLookup
 from nnkit.probing import is_meta
-from nnkit.shapes import one_of, whole
 
 __all__ = ["IntegerLookup"]
 

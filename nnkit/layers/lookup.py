@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from nnkit.arguments import one_of, positive
 from nnkit.errors import ArgumentError, DataError, NotBuiltError
 from nnkit.layers.raw_data import (
     MODES,
@@ -22,7 +23,6 @@ from nnkit.layers.raw_data import (
     read_batches,
     salt_of,
 )
-from nnkit.shapes import one_of, positive
 from nnkit.tree import flatten
 
 __all__ = ["IndexLookup"]

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 
+from nnkit.arguments import check_axes
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.probing import like
-from nnkit.shapes import Shape, check_axes, describe
+from nnkit.shapes import Shape, describe
 
 __all__ = [
     "Add", "Average", "Concatenate", "Dot", "Maximum", "Merge", "Minimum", "Multiply", "Subtract",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnkit.arguments import check_axes, positive
 from nnkit.errors import ArgumentError
 from nnkit.layers.multi_head_base import HeadAttention
-from nnkit.shapes import check_axes, positive
 
 __all__ = ["GroupQueryAttention", "GroupedQueryAttention", "MultiHeadAttention"]
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from nnkit import regularizers
+from nnkit.arguments import number, positive
 from nnkit.errors import ArgumentError, ShapeError, unknown_name
 from nnkit.initializers import Initializer
 from nnkit.layer import Layer
@@ -20,7 +21,7 @@ from nnkit.layers.einsum_dense import EinsumDense
 from nnkit.layers.regularization import Dropout
 from nnkit.masks import mask_of
 from nnkit.probing import like
-from nnkit.shapes import Shape, check, describe, number, positive
+from nnkit.shapes import Shape, check, describe
 from nnkit.tracing import is_traced
 
 __all__ = ["HeadAttention"]

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from nnkit.arguments import number, positive
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.probing import like
-from nnkit.shapes import Shape, describe, number, positive
+from nnkit.shapes import Shape, describe
 from nnkit.weights import keras_view
 
 __all__ = [

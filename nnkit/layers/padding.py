@@ -7,9 +7,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from nnkit.arguments import image_format, sizes
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
-from nnkit.shapes import axes, check, describe, image_format, sizes
+from nnkit.shapes import axes, check, describe
 
 __all__ = [
     "Cropping1D", "Cropping2D", "Cropping3D", "SpatialAxes", "ZeroPadding1D", "ZeroPadding2D",

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from nnkit.arguments import one_of, sizes
 from nnkit.layers.convolution import SpatialLayer
 from nnkit.probing import like
-from nnkit.shapes import one_of, same_padding, sizes
+from nnkit.shapes import same_padding
 
 __all__ = [
     "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "AvgPool1D", "AvgPool2D",

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from nnkit.arguments import one_of
 from nnkit.errors import ArgumentError, DataError
 from nnkit.layer import Layer
-from nnkit.shapes import one_of
 from nnkit.symbolic import SymbolicTensor
 from nnkit.tracing import is_traced
 from nnkit.tree import flatten

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnkit.arguments import one_of
 from nnkit.errors import ArgumentError
 from nnkit.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from nnkit.layers.recurrent_base import Recurrent
 from nnkit.layers.recurrent_kernels import Options
-from nnkit.shapes import one_of
 
 __all__ = ["GRU", "LSTM", "SimpleRNN"]
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from nnkit import activations
+from nnkit.arguments import one_of, positive
 from nnkit.errors import ShapeError
 from nnkit.layer import Layer
 from nnkit.layers.cell_dropout import CellDropout
@@ -28,7 +29,7 @@ from nnkit.layers.recurrent_kernels import (
     step_by_step,
 )
 from nnkit.layouts import DENSE, SAME, Layout
-from nnkit.shapes import describe, one_of, positive
+from nnkit.shapes import describe
 from nnkit.tree import flatten, map_structure
 from nnkit.weights import keras_view
 

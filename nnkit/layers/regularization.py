@@ -12,10 +12,11 @@ from typing import Any
 import torch
 
 from nnkit import random, regularizers
+from nnkit.arguments import image_format, number, positive
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layers.identity import SameShape
-from nnkit.shapes import axes, check, describe, image_format, number, positive
+from nnkit.shapes import axes, check, describe
 
 __all__ = [
     "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise",

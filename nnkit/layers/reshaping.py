@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
+from nnkit.arguments import image_format, positive
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
-from nnkit.shapes import describe, image_format, positive
+from nnkit.shapes import describe
 
 __all__ = ["Flatten", "Permute", "RepeatVector", "Reshape"]
 

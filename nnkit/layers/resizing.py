@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number, one_of, positive
 from nnkit.errors import ArgumentError
 from nnkit.layers.augmentation.base import BaseImagePreprocessingLayer, images_of
 from nnkit.layers.augmentation.boxes import clip_to_image_size, convert_format
 from nnkit.ops.resizing import resize
-from nnkit.shapes import number, one_of, positive
 
 __all__ = ["CenterCrop", "Resizing"]
 

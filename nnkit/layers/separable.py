@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from nnkit import activations
+from nnkit.arguments import positive
 from nnkit.layers.convolution import WindowLayer
 from nnkit.layouts import CONV, Layout
-from nnkit.shapes import positive
 from nnkit.weights import keras_view
 
 __all__ = [

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from nnkit.arguments import positive
 from nnkit.errors import ArgumentError
 from nnkit.initializers import TruncatedNormal
 from nnkit.layers.wrappers import Wrapper
-from nnkit.shapes import positive
 from nnkit.weights import Weight
 
 __all__ = ["SpectralNormalization"]

@@ -9,21 +9,14 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from nnkit.arguments import image_format, number, one_of, positive
 from nnkit.errors import ArgumentError, DataError, ShapeError
 from nnkit.initializers import STFT
 from nnkit.layer import Layer
 from nnkit.layouts import CONV
 from nnkit.ops.spectral import stft
 from nnkit.probing import like
-from nnkit.shapes import (
-    describe,
-    image_format,
-    number,
-    one_of,
-    positive,
-    same_padding,
-    window_output,
-)
+from nnkit.shapes import describe, same_padding, window_output
 
 __all__ = ["MelSpectrogram", "STFTSpectrogram"]
 

@@ -11,11 +11,12 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from nnkit.arguments import one_of, positive
 from nnkit.errors import ArgumentError, DataError, ShapeError
 from nnkit.layers.hashing import hash_bins
 from nnkit.layers.lookup import IndexLookup
 from nnkit.layers.raw_data import DataLayer, as_rows, read_batches
-from nnkit.shapes import describe, one_of, positive
+from nnkit.shapes import describe
 
 __all__ = ["StringLookup", "TextVectorization"]
 

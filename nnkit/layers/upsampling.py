@@ -7,9 +7,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from nnkit.arguments import one_of, sizes
 from nnkit.convert import in_range
 from nnkit.layers.padding import SpatialAxes
-from nnkit.shapes import one_of, sizes
 
 __all__ = ["UpSampling1D", "UpSampling2D", "UpSampling3D"]
 

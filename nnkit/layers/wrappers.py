@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from nnkit.arguments import one_of
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layers.batch_normalization import BatchNormalization
 from nnkit.serialization import serialize_keras_object
-from nnkit.shapes import describe, one_of
+from nnkit.shapes import describe
 from nnkit.tree import flatten, map_structure
 from nnkit.wrapper import as_layer
 

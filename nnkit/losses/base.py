@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from nnkit.arguments import number, whole
 from nnkit.errors import ArgumentError
 from nnkit.losses.tensors import (
     MEANS,
@@ -23,7 +24,6 @@ from nnkit.losses.tensors import (
 )
 from nnkit.naming import auto_name
 from nnkit.registry import Registry
-from nnkit.shapes import number, whole
 
 __all__ = [
     "REGISTRY", "Loss", "LossFunctionWrapper", "check_function", "check_ignored",

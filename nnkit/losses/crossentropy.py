@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nnkit.activations import logits_of
+from nnkit.arguments import check_axes, check_in_range
 from nnkit.errors import ShapeError
 from nnkit.losses.base import (
     REGISTRY,
@@ -23,7 +24,6 @@ from nnkit.losses.base import (
     fusible,
 )
 from nnkit.losses.tensors import EPSILON, as_prediction, as_tensor, matched, told_of_labels
-from nnkit.shapes import check_axes, check_in_range
 
 __all__ = [
     "BinaryCrossentropy",

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import check_axes, number
 from nnkit.errors import ShapeError
 from nnkit.losses.base import REGISTRY, LossFunctionWrapper, check_smoothing
 from nnkit.losses.crossentropy import clipped_binary, smooth_binary, smooth_classes
 from nnkit.losses.tensors import EPSILON, as_tensor, matched
-from nnkit.shapes import check_axes, number
 
 __all__ = [
     "BinaryFocalCrossentropy",

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nnkit.arguments import check_in_range, number
 from nnkit.errors import ShapeError
 from nnkit.losses.base import REGISTRY, LossFunctionWrapper
 from nnkit.losses.crossentropy import sparse_targets
 from nnkit.losses.tensors import EPSILON, as_prediction, as_tensor, matched, told_of_labels
-from nnkit.shapes import check_in_range, number
 
 __all__ = [
     "CTC",

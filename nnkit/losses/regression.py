@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nnkit.arguments import number
 from nnkit.losses.base import REGISTRY, LossFunctionWrapper, fusible
 from nnkit.losses.tensors import EPSILON, as_tensor, matched
-from nnkit.shapes import number
 
 __all__ = [
     "Huber",

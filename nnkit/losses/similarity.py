@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nnkit.arguments import check_axes, number
 from nnkit.errors import ShapeError
 from nnkit.losses.base import REGISTRY, LossFunctionWrapper
 from nnkit.losses.tensors import EPSILON, as_prediction, as_tensor, matched
-from nnkit.shapes import check_axes, number
 
 __all__ = [
     "Circle",

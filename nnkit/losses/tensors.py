@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnkit.arguments import check_in_range
 from nnkit.errors import ArgumentError, DataError, ShapeError
-from nnkit.shapes import check_in_range
 
 __all__ = [
     "EPSILON",

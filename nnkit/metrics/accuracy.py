@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number, positive
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.losses.tensors import as_tensor, largest, mask_of, paired, told_of_labels
 from nnkit.metrics.base import FUNCTIONS, registered
 from nnkit.metrics.reduction import MeanMetricWrapper
-from nnkit.shapes import number, positive
 
 __all__ = [
     "Accuracy",

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import positive
 from nnkit.losses.tensors import as_tensor, divide_or_zero
 from nnkit.metrics.base import Metric, registered
 from nnkit.metrics.thresholds import NOT_TOP_K, Counter, check_thresholds
-from nnkit.shapes import positive
 
 __all__ = [
     "CountingMetric",

@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
+from nnkit.arguments import check_axes
 from nnkit.losses.tensors import EPSILON, matched
 from nnkit.metrics.base import FUNCTIONS, registered
 from nnkit.metrics.reduction import MeanMetricWrapper
-from nnkit.shapes import check_axes
 
 __all__ = [
     "ConcordanceCorrelation",

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number, positive
 from nnkit.errors import ArgumentError, ShapeError, unknown_name
 from nnkit.losses.tensors import EPSILON, as_tensor, divide_or_zero
 from nnkit.metrics.base import registered
 from nnkit.metrics.confusion import CountingMetric
 from nnkit.metrics.thresholds import Counter, check_thresholds, even_thresholds
-from nnkit.shapes import number, positive
 from nnkit.variable import Variable
 
 __all__ = [

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number, one_of
 from nnkit.errors import ShapeError
 from nnkit.losses.tensors import EPSILON, as_tensor
 from nnkit.metrics.base import Metric, registered
-from nnkit.shapes import number, one_of
 
 __all__ = ["F1Score", "FBetaScore"]
 

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import check_axes, check_in_range, number, positive
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.losses.base import check_ignored
 from nnkit.losses.tensors import EPSILON, as_tensor, largest
 from nnkit.metrics.base import Metric, registered
-from nnkit.shapes import check_axes, check_in_range, number, positive
 
 __all__ = ["BinaryIoU", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from nnkit import losses
+from nnkit.arguments import check_axes
 from nnkit.losses.base import check_ignored, check_smoothing
 from nnkit.metrics.base import registered
 from nnkit.metrics.reduction import MeanMetricWrapper
-from nnkit.shapes import check_axes
 
 __all__ = [
     "BinaryCrossentropy",

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import check_axes, one_of, positive
 from nnkit.errors import ShapeError
 from nnkit.losses import (
     log_cosh,
@@ -20,7 +21,6 @@ from nnkit.losses.similarity import unit_length
 from nnkit.losses.tensors import as_tensor, matched
 from nnkit.metrics.base import FUNCTIONS, Metric, registered
 from nnkit.metrics.reduction import Mean, MeanMetricWrapper
-from nnkit.shapes import check_axes, one_of, positive
 
 __all__ = [
     "CosineSimilarity",

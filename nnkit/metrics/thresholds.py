@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number, whole
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.losses.tensors import EPSILON, as_tensor, paired
-from nnkit.shapes import number, whole
 
 __all__ = ["NOT_TOP_K", "Counter", "check_thresholds", "even_thresholds"]
 

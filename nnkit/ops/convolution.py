@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nnkit.arguments import one_of, sizes
 from nnkit.errors import ShapeError
 from nnkit.layouts import untied
 from nnkit.ops.recording import floats, out_of, recorded, tensors
-from nnkit.shapes import one_of, same_padding, sizes
+from nnkit.shapes import same_padding
 
 __all__ = [
     "adaptive_average_pool", "adaptive_max_pool", "average_pool", "channels_first", "conv",

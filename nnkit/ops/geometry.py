@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nnkit.arguments import one_of
 from nnkit.errors import ShapeError
 from nnkit.ops.convolution import conv
 from nnkit.ops.recording import as_tensor, floats, recorded, tensors
 from nnkit.ops.resizing import as_images
-from nnkit.shapes import one_of
 
 __all__ = [
     "affine_transform", "extract_patches", "extract_patches_3d", "homography", "map_coordinates",

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from nnkit import random
+from nnkit.arguments import one_of
 from nnkit.errors import ShapeError
 from nnkit.ops.colors import gaussian_blur
 from nnkit.ops.geometry import resampled
 from nnkit.ops.recording import as_tensor, floats, recorded
 from nnkit.ops.resizing import as_images
-from nnkit.shapes import one_of
 
 __all__ = ["WINDOWS", "elastic_transform", "pulled", "resized_by", "scale_and_translate"]
 

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Unpack
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number
 from nnkit.layouts import Layout
 from nnkit.optimizers.base import REGISTRY, Optimizer
 from nnkit.optimizers.plan import Plan
 from nnkit.optimizers.settings import Common
-from nnkit.shapes import number
 
 __all__ = ["Adafactor"]
 

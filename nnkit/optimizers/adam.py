@@ -8,11 +8,11 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number
 from nnkit.optimizers.base import REGISTRY
 from nnkit.optimizers.moments import TwoMoments
 from nnkit.optimizers.plan import Plan, average_squares_
 from nnkit.optimizers.settings import Common
-from nnkit.shapes import number
 
 __all__ = ["Adam", "AdamW", "unfused_adam"]
 

@@ -10,10 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from nnkit import config
+from nnkit.arguments import number, positive
 from nnkit.errors import ArgumentError, unknown_name
 from nnkit.legacy import warn_once
 from nnkit.optimizers.schedules import SCHEDULES, LearningRateSchedule
-from nnkit.shapes import number, positive
 
 __all__ = [
     "check_clipping",

@@ -7,11 +7,11 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number
 from nnkit.errors import ArgumentError
 from nnkit.optimizers.base import REGISTRY, Optimizer
 from nnkit.optimizers.plan import Plan
 from nnkit.optimizers.settings import Common
-from nnkit.shapes import number
 
 __all__ = ["Ftrl"]
 

@@ -8,9 +8,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number, positive
 from nnkit.errors import ArgumentError
 from nnkit.optimizers.base import REGISTRY, Optimizer
-from nnkit.shapes import number, positive
 
 __all__ = ["LossScaleOptimizer"]
 

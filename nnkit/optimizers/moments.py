@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
+from nnkit.arguments import number
 from nnkit.optimizers.base import Optimizer
 from nnkit.optimizers.checks import epsilon_of
 from nnkit.optimizers.settings import Common
-from nnkit.shapes import number
 
 __all__ = ["TwoMoments"]
 

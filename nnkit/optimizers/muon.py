@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Unpack
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number, positive
 from nnkit.errors import ArgumentError
 from nnkit.optimizers.adam import unfused_adam
 from nnkit.optimizers.base import REGISTRY, Optimizer
@@ -17,7 +18,6 @@ from nnkit.optimizers.checks import epsilon_of
 from nnkit.optimizers.plan import Plan
 from nnkit.optimizers.settings import Common
 from nnkit.optimizers.stateful import names_of
-from nnkit.shapes import number, positive
 
 __all__ = ["Muon"]
 

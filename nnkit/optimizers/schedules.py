@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number
 from nnkit.errors import ArgumentError
 from nnkit.registry import Registry
-from nnkit.shapes import number
 
 __all__ = [
     "SCHEDULES",

@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Self, TypedDict
 import numpy as np
 import torch
 
+from nnkit.arguments import number
 from nnkit.errors import ArgumentError
 from nnkit.legacy import warn_once
 from nnkit.naming import auto_name
 from nnkit.optimizers import checks
 from nnkit.optimizers.schedules import SCHEDULES, LearningRateSchedule
-from nnkit.shapes import number
 
 __all__ = ["Common", "Rate", "Settings"]
 

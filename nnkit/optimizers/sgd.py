@@ -7,10 +7,10 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number
 from nnkit.optimizers.base import REGISTRY, Optimizer
 from nnkit.optimizers.plan import Plan, scale_
 from nnkit.optimizers.settings import Common
-from nnkit.shapes import number
 
 __all__ = ["SGD"]
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from nnkit import optimizers
+from nnkit.arguments import positive
 from nnkit.callbacks import History
 from nnkit.config import training_device
 from nnkit.creation import placed
@@ -19,7 +20,6 @@ from nnkit.errors import ArgumentError, NotCompiledError
 from nnkit.metrics import Mean, Metric
 from nnkit.optimizers import LossScaleOptimizer, Optimizer
 from nnkit.serialization import deserialize_keras_object, serialize_keras_object
-from nnkit.shapes import positive
 from nnkit.training import step
 from nnkit.training.jit import Jit
 from nnkit.training.objective import Metrics, Objective

@@ -9,9 +9,9 @@ import numpy as np
 
 from nnkit import layers, ops
 from nnkit.applications.imagenet_utils import preprocess_input
+from nnkit.arguments import positive
 from nnkit.errors import ShapeError
 from nnkit.models import Model, Sequential
-from nnkit.shapes import positive
 
 __all__ = ["classifier_head", "with_head"]
 

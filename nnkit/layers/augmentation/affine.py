@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number, one_of
 from nnkit.errors import ArgumentError
 from nnkit.layers.augmentation.base import BaseImagePreprocessingLayer, images_of
 from nnkit.layers.augmentation.boxes import clip_to_image_size, convert_format, moved_boxes
 from nnkit.layers.augmentation.draws import Draws
 from nnkit.layers.augmentation.factors import as_factor
 from nnkit.ops.geometry import affine_transform
-from nnkit.shapes import number, one_of
 
 __all__ = ["RandomRotation", "RandomShear", "RandomTranslation", "RandomZoom", "WarpLayer"]
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnkit.arguments import one_of
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layers.augmentation.boxes import FORMATS, dense_boxes
 from nnkit.layers.augmentation.draws import Draws
@@ -19,7 +20,7 @@ from nnkit.layers.augmentation.pieces import in_pieces
 from nnkit.layers.images import ImageLayer
 from nnkit.ops.recording import as_tensor
 from nnkit.random import Seed, SeedGenerator
-from nnkit.shapes import describe, one_of
+from nnkit.shapes import describe
 from nnkit.tree import map_structure
 
 __all__ = ["BaseImagePreprocessingLayer", "images_of"]

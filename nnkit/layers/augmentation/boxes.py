@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import one_of
 from nnkit.errors import ArgumentError, ShapeError
-from nnkit.shapes import one_of
 
 __all__ = ["clip_to_image_size", "convert_format", "dense_boxes", "moved_boxes"]
 

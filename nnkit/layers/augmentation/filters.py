@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
+from nnkit.arguments import sizes
 from nnkit.errors import ArgumentError
 from nnkit.layers.augmentation.draws import Draws
 from nnkit.layers.augmentation.factors import as_factor
 from nnkit.layers.augmentation.pieces import each_image
 from nnkit.layers.augmentation.pixel_layers import FactorLayer
 from nnkit.ops.colors import gaussian_blur, weighted_sums
-from nnkit.shapes import sizes
 
 __all__ = ["RandomGaussianBlur", "RandomSharpness"]
 

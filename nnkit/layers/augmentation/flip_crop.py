@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import one_of, positive
 from nnkit.layers.augmentation.affine import WarpLayer
 from nnkit.layers.augmentation.base import images_of
 from nnkit.layers.augmentation.boxes import clip_to_image_size, convert_format
 from nnkit.layers.augmentation.draws import Draws
 from nnkit.ops.resizing import resize
-from nnkit.shapes import one_of, positive
 
 __all__ = ["RandomCrop", "RandomFlip"]
 

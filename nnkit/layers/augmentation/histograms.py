@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import number, positive, sizes
 from nnkit.layers.augmentation.pieces import cut, in_pieces
 from nnkit.layers.augmentation.pixel_layers import RangedLayer
-from nnkit.shapes import number, positive, sizes
 
 __all__ = ["ContrastLimitedAdaptiveHistogramEqualization", "Equalization"]
 

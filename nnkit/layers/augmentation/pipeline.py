@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nnkit.arguments import number, positive
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layer_config import readable
 from nnkit.layers.augmentation.pixel_layers import PixelLayer
 from nnkit.layers.images import ImageLayer
-from nnkit.shapes import number, positive
 from nnkit.wrapper import adapts, as_layer, held_module
 
 __all__ = ["MaxNumBoundingBoxes", "Pipeline", "TorchVisionTransform"]

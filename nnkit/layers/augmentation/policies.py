@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.arguments import positive
 from nnkit.errors import ArgumentError
 from nnkit.layers.augmentation.affine import RandomRotation, RandomShear, RandomTranslation
 from nnkit.layers.augmentation.base import BaseImagePreprocessingLayer
@@ -19,7 +20,6 @@ from nnkit.layers.augmentation.filters import RandomSharpness
 from nnkit.layers.augmentation.histograms import Equalization
 from nnkit.layers.augmentation.levels import AutoContrast, RandomPosterization, Solarization
 from nnkit.layers.augmentation.pixel_layers import RangedLayer
-from nnkit.shapes import positive
 
 __all__ = ["AugMix", "RandAugment"]
 
