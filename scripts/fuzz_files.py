@@ -103,7 +103,7 @@ def kinds() -> list[Kind]:
 def unsealed(path: Path) -> bytes:
     """A file's bytes, of HDF5 without the seal, which tells of any change, and few others have."""
     data = path.read_bytes()
-    return data[:-16] if data[-16:].startswith(b"nnkitsum") else data
+    return data[:-16] if data[-16:].startswith(b"nnkitsm2") else data
 
 
 def open_model(path: Path) -> None:

@@ -14,14 +14,15 @@ import struct
 import time
 import zipfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nnkit.custom_objects import supplying
 from nnkit.errors import FileError
-from nnkit.saving.file_part import Part
+from nnkit.saving.atomic import flowing
+from nnkit.saving.checksum import Sum, seal
+from nnkit.saving.file_part import Part, SummedPart
 from nnkit.saving.keras_weights import opened
 from nnkit.saving.model_parts import (
     CONFIG_LIMIT,
@@ -48,13 +49,36 @@ def save(model: Any, path: Path, config: dict[str, Any], optimizer: bool) -> Non
     saved = time.strftime("%Y-%m-%d@%H:%M:%S", now)
     metadata = json.dumps({"keras_version": _KERAS_VERSION, "date_saved": saved})
     text = json.dumps(config)
-    with zipfile.ZipFile(path, "w") as archive:
+    with flowing(path) as file, zipfile.ZipFile(file, "w") as archive:
         _add(archive, _METADATA, metadata.encode())
         _add(archive, _CONFIG, text.encode())
-        with archive.open(_member_info(_WEIGHTS), "w", force_zip64=True) as member:
-            write(model, member, optimizer)
+        info = _member_info(_WEIGHTS)
+        with archive.open(info, "w", force_zip64=True) as member:
+            summed = _Summed(member)
+            write(model, summed, optimizer)
+        archive.comment = _seal(info, summed.sum.total)
         for name, content in sorted(assets(model).items()):
             _add(archive, f"{_ASSETS}/{name}", content)
+
+
+class _Summed:
+    """A file that adds up what is written to it."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self.sum = file, Sum()
+
+    def write(self, data: Any) -> None:
+        self._file.write(data)
+        self.sum.add(data)
+
+
+def _seal(member: zipfile.ZipInfo, total: int) -> bytes:
+    """What stands in the comment of an archive: a checksum of its weights that is quick to take.
+
+    With it stands the one that every zip file has, so that it counts only for the weights that it
+    is of, even if another program puts other weights into the archive and leaves the comment.
+    """
+    return struct.pack("<I", member.CRC) + seal(total, member.file_size)
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
@@ -146,9 +170,9 @@ def _member(
     archive.open(member).close()  # sees whether the member is one that can be read
     file.seek(member.header_offset)
     name, extra = struct.unpack("<26xHH", file.read(30))
-    part = Part(file, member.header_offset + 30 + name + extra, member.file_size)
-    with ThreadPoolExecutor(1) as pool:
-        checksum = pool.submit(part.crc32)  # while the model is made: it is not handed out before
-        yield part
-        if checksum.result() != member.CRC:
-            raise FileError(f"its member {member.filename!r} is damaged: its checksum is another.")
+    start = member.header_offset + 30 + name + extra
+    part = SummedPart(file, start, member.file_size)
+    yield part
+    # The model is not handed out before.
+    if archive.comment != _seal(member, part.total()) and part.crc32() != member.CRC:
+        raise FileError(f"its member {member.filename!r} is damaged: its checksum is another.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import io
 import os
 import platform
 import re
@@ -10,12 +11,13 @@ import shutil
 import uuid
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from nnkit.errors import FileError
 
-__all__ = ["check_room", "replacing"]
+__all__ = ["check_room", "flowing", "replacing"]
 
 # Hidden, and named after the machine and the process that writes it.
 _PART = re.compile(r"\.(?P<target>.+)\.(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{32}\.part")
@@ -44,6 +46,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         )
     _remove_left_over(target)
     part = _part_of(target)
+    _leave_memory(target)
     try:
         yield part
         if target.exists():
@@ -55,6 +58,38 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             _to_disk(target.parent, os.O_RDONLY)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _leave_memory(path: Path) -> None:
+    """Give the memory in which the system keeps a file to the one that will replace it."""
+    if _ADVISE is not None and path.is_file():
+        with suppress(OSError), open(path, "rb") as file:
+            _ADVISE(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def flowing(path: Path) -> BinaryIO:
+    """Open a new file for writing; the disk takes what is written while the rest is made."""
+    return io.BufferedWriter(_Flowing(path, "wb"), _STEP)
+
+
+_STEP = 2**22  # bytes
+_ADVISE = getattr(os, "posix_fadvise", None)
+
+
+class _Flowing(io.FileIO):
+    """Without it, the disk is idle until the end, and everything waits for it then."""
+
+    _begun = 0
+
+    def write(self, data: Any) -> int:
+        count = super().write(memoryview(data)[:_STEP])  # the rest is asked for again
+        here = self.tell()
+        if _ADVISE is not None and here - self._begun >= _STEP:
+            # Says that it is not needed in memory, at which the system begins to write it; it stays
+            # in memory meanwhile, for whoever reads it next.
+            _ADVISE(self.fileno(), self._begun, here - self._begun, os.POSIX_FADV_DONTNEED)
+            self._begun = here
+        return count
 
 
 def check_room(path: str | os.PathLike[str], size: int = 0) -> None:

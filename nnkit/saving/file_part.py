@@ -7,9 +7,9 @@ import threading
 import zlib
 from typing import Any
 
-from nnkit.saving.checksum import BLOCK
+from nnkit.saving.checksum import BLOCK, part_sum
 
-__all__ = ["Bytes", "Part"]
+__all__ = ["Bytes", "Part", "SummedPart"]
 
 
 class Bytes(io.RawIOBase):
@@ -67,3 +67,31 @@ class Part(Bytes):
         for at in range(0, self.size, BLOCK):
             total = zlib.crc32(buffer[: self.read_at(at, buffer)], total)
         return total
+
+
+class SummedPart(Part):
+    """A part that is added up while it is read, which costs less than to read it for that alone."""
+
+    def __init__(self, file: Any, start: int, size: int) -> None:
+        super().__init__(file, start, size)
+        self._sums: dict[int, tuple[int, int]] = {}
+
+    def read_at(self, at: int, buffer: Any) -> int:
+        count = super().read_at(at, buffer)
+        self._sums[at] = count, part_sum(memoryview(buffer)[:count], at)
+        return count
+
+    def total(self) -> int:
+        """The sum of all its bytes, as `part_sum` takes it; what was not read is read now."""
+        total = here = 0
+        for at, (count, part) in [*sorted(self._sums.items()), (self.size, (0, 0))]:
+            if at < here:
+                continue  # read twice, in other steps
+            while here < at:
+                between = self.bytes_at(here, min(BLOCK, at - here))
+                if not between:
+                    raise ValueError("it breaks off")
+                total += part_sum(between, here)
+                here += len(between)
+            total, here = total + part, at + count
+        return total % 2**64

@@ -146,21 +146,25 @@ class Array(Stored):
     def _fill(self, rows: torch.Tensor, start: int) -> None:
         """Copy the plain bytes of the file, piece by piece."""
         pieces = in_pieces(rows)
-        step = pieces[0].numel() * self._dtype.itemsize
-        starts = range(start, start + step * len(pieces), step or 1)
-        if len(pieces) < _MANY:
-            for piece, at in zip(pieces, starts, strict=True):
-                self._copy(piece, at)
-            return
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for _ in pool.map(self._copy, pieces, starts):
-                pass
+        step = pieces[0].nbytes
+        # Each thread has a part of its own, so that they do not wait for the same new memory.
+        share = -(-len(pieces) // (_THREADS if len(pieces) >= _MANY else 1))
 
-    def _copy(self, piece: torch.Tensor, at: int) -> None:
-        values = np.empty(piece.numel(), self._dtype)
-        if self._part.read_at(at, values.view(np.uint8)) != values.nbytes:
-            raise ValueError("it breaks off")
-        piece.copy_(_tensor(values).view(piece.shape))
+        def copy(first: int) -> None:
+            buffer = np.empty(pieces[0].numel(), self._dtype)
+            for number, piece in enumerate(pieces[first : first + share], first):
+                values = buffer[: piece.numel()]
+                if self._part.read_at(start + number * step, values.view(np.uint8)) < values.nbytes:
+                    raise ValueError("it breaks off")
+                piece.copy_(_tensor(values).view(piece.shape))
+
+        parts = range(0, len(pieces), share)
+        if len(parts) == 1:
+            copy(0)
+            return
+        with ThreadPoolExecutor(len(parts)) as pool:
+            for _ in pool.map(copy, parts):
+                pass
 
     @cached_property
     def _start(self) -> int | None:

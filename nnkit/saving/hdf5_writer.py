@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from nnkit.layouts import SAME, Layout
-from nnkit.saving.checksum import BLOCK, Seal
+from nnkit.saving.atomic import flowing
+from nnkit.saving.checksum import BLOCK, Sum, seal
 from nnkit.saving.file_part import Bytes
 from nnkit.saving.pieces import as_rows, in_pieces
 
@@ -74,15 +75,15 @@ def new_file(target: Any) -> Iterator[NewFile]:
     if not isinstance(target, Path):
         _write(frame, made.arrays, target.write)
         return
-    seal = Seal()
-    with open(target, "wb") as file:
+    total = Sum()
+    with flowing(target) as file:
 
         def write(block: Any) -> None:
             file.write(block)
-            seal.add(block)
+            total.add(block)
 
         _write(frame, made.arrays, write)
-        file.write(bytes(seal))
+        file.write(seal(total.total, total.size))
 
 
 def _write(frame: _Frame, arrays: list[_Planned], write: Callable[[Any], Any]) -> None:

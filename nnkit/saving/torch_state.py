@@ -16,6 +16,7 @@ import torch
 
 from nnkit.errors import ArgumentError, FileError
 from nnkit.layer import Layer
+from nnkit.saving.atomic import flowing
 from nnkit.saving.checksum import checksum
 from nnkit.saving.places import Contents, Place, Stored, group_of
 
@@ -33,7 +34,7 @@ def places(model: Layer) -> dict[str, Place]:
 def write_pt(model: Layer, path: Path) -> None:
     """Write the state_dict as torch does."""
     # To a file, as torch would write the name of a path, which is a passing one, into the archive.
-    with open(path, "wb") as file:
+    with flowing(path) as file:
         try:
             torch.save(model.state_dict(), file)
         except RuntimeError as exc:
@@ -72,11 +73,7 @@ def _is_tar(path: Path) -> bool:
 
 def write_safetensors(model: Layer, path: Path) -> None:
     """Write the state_dict and its checksums."""
-    # Copies, as the format takes neither two names for one memory nor other strides.
-    state = {
-        key: torch.empty(value.shape, dtype=value.dtype).copy_(value)
-        for key, value in model.state_dict().items()
-    }
+    state = _apart(model.state_dict())
     sums = json.dumps({key: _checksum(value) for key, value in state.items()})
     package = _safetensors()
     try:
@@ -85,6 +82,22 @@ def write_safetensors(model: Layer, path: Path) -> None:
         if "I/O error" not in str(exc):
             raise
         raise OSError(str(exc)) from exc
+
+
+def _apart(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors, as copies where they lie in another order or share memory with others.
+
+    The format takes neither.
+    """
+    found, taken = {}, set()
+    for key, value in state.items():
+        memory = value.untyped_storage()
+        alone = memory.nbytes() == value.nbytes and memory.data_ptr() not in taken
+        if not (value.is_cpu and value.is_contiguous() and alone):
+            value = torch.empty(value.shape, dtype=value.dtype).copy_(value)
+        taken.add(memory.data_ptr())
+        found[key] = value
+    return found
 
 
 @contextmanager

@@ -293,6 +293,44 @@ def test_every_changed_byte_of_the_weights_is_told(tmp_path: Path) -> None:
         load_model(path)  # the last change was in the kernel
 
 
+def test_a_changed_byte_is_told_whichever_checksum_there_is(tmp_path: Path) -> None:
+    """An archive's own sum is quick; without it, that of zip files counts."""
+    path = tmp_path / "model.keras"
+    simple().save(path)
+    data = path.read_bytes()
+    [kernel] = [w for w in load_model(path).get_weights() if w.shape == (3, 2)]
+    at = data.index(kernel.tobytes())
+    with zipfile.ZipFile(path) as archive:
+        size = len(archive.comment)
+    for rest in (data, data[: -size - 2] + bytes(2)):
+        path.write_bytes(rest)
+        np.testing.assert_array_equal(load_model(path).layers[1].kernel.detach(), kernel)
+        path.write_bytes(rest[:at] + bytes([rest[at] ^ 4]) + rest[at + 1 :])
+        with pytest.raises(FileError, match="is damaged: its checksum is another"):
+            load_model(path)
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 4]))  # the sum is damaged, not the weights
+    np.testing.assert_array_equal(load_model(path).layers[1].kernel.detach(), kernel)
+
+
+def test_weights_that_another_program_put_into_an_archive_are_loaded(tmp_path: Path) -> None:
+    first, second = simple(), simple()
+    first.save(tmp_path / "first.keras")
+    second.save(tmp_path / "second.keras")
+    with zipfile.ZipFile(tmp_path / "first.keras") as archive:
+        old = {name: archive.read(name) for name in archive.namelist()}
+        comment = archive.comment
+    with zipfile.ZipFile(tmp_path / "second.keras") as archive:
+        old["model.weights.h5"] = archive.read("model.weights.h5")
+    with zipfile.ZipFile(tmp_path / "mixed.keras", "w") as archive:
+        for name, content in old.items():
+            archive.writestr(name, content)
+        archive.comment = comment
+    for mine, wanted in zip(
+        load_model(tmp_path / "mixed.keras").get_weights(), second.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(mine, wanted)
+
+
 def test_json_and_clone() -> None:
     model = simple()
     again = model_from_json(model.to_json(indent=2))

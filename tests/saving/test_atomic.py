@@ -151,3 +151,31 @@ def test_a_process_killed_while_saving_leaves_the_old_or_the_new_file(tmp_path: 
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout.split()[2]) > 50  # it was no idle test
+
+
+@pytest.mark.parametrize("advise", [True, False])
+def test_what_flows_to_the_disk_is_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, advise: bool
+) -> None:
+    monkeypatch.setattr(atomic, "_STEP", 1000)
+    if not advise:  # as on systems that cannot be told
+        monkeypatch.setattr(atomic, "_ADVISE", None)
+    data = bytes(range(256)) * 40
+    with replacing(tmp_path / "a") as part, atomic.flowing(part) as file:
+        for start, stop in ((0, 1), (1, 900), (900, 901), (901, 7000), (7000, len(data))):
+            assert file.write(data[start:stop]) == stop - start
+        file.seek(2)
+        file.write(b"xy")
+        file.seek(0, os.SEEK_END)
+        file.write(b"end")
+    assert (tmp_path / "a").read_bytes() == data[:2] + b"xy" + data[4:] + b"end"
+
+
+def test_a_file_that_may_not_be_read_can_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    path.chmod(0o200)
+    with replacing(path) as part:
+        part.write_text("new")
+    path.chmod(0o600)
+    assert path.read_text() == "new"

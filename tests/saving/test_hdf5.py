@@ -16,8 +16,8 @@ import torch
 
 from nnkit.errors import FileError
 from nnkit.saving import hdf5, pieces
-from nnkit.saving.checksum import BLOCK
-from nnkit.saving.file_part import Part
+from nnkit.saving.checksum import BLOCK, Sum, part_sum
+from nnkit.saving.file_part import Part, SummedPart
 from nnkit.saving.hdf5 import reading
 from nnkit.saving.hdf5_writer import new_file
 
@@ -114,6 +114,39 @@ def test_the_seal_tells_of_blocks_in_another_order(tmp_path: Path) -> None:
     path.write_bytes(data[:BLOCK] + second + first + data[3 * BLOCK :])
     with pytest.raises(FileError, match="its checksum is another"), reading(path):
         pass
+
+
+def test_the_sum_of_a_file_is_that_of_its_parts() -> None:
+    data = np.random.default_rng(0).integers(0, 256, 3 * BLOCK + 5, np.uint8).tobytes()
+    words = np.frombuffer(data + bytes(3), "<u8").astype(object)
+    wanted = sum(  # as it is defined
+        int(words[block * BLOCK // 8 : (block + 1) * BLOCK // 8].sum()) * 0x9E3779B97F4A7C15**block
+        for block in range(4)
+    )
+    assert part_sum(data, 0) == wanted % 2**64
+    whole = Sum()
+    for start in range(0, len(data), 100_003):
+        whole.add(data[start : start + 100_003])
+    assert (whole.total % 2**64, whole.size) == (part_sum(data, 0), len(data))
+
+
+def test_a_part_adds_up_what_is_read_of_it_in_any_steps() -> None:
+    data = np.random.default_rng(1).integers(0, 256, 2 * BLOCK + 11, np.uint8).tobytes()
+    size = len(data) - 7
+    wanted = part_sum(data[7:], 0)
+    for steps in (
+        [],
+        [(0, size)],
+        [(5, 1000), (BLOCK - 3, 17), (2000, BLOCK)],  # what overlaps, and what lies apart
+        [(size - 4, 100), (100, 0), (3, 1), (0, 4), (size, 8)],
+    ):
+        part = SummedPart(io.BytesIO(data), 7, size)
+        for at, count in steps:
+            assert part.bytes_at(at, count) == data[7 + at : 7 + at + count]
+        assert part.total() == wanted
+    broken = SummedPart(io.BytesIO(data[:-1]), 7, size)
+    with pytest.raises(ValueError, match="breaks off"):
+        broken.total()
 
 
 def test_a_file_that_others_have_changed_has_no_seal(tmp_path: Path) -> None:
