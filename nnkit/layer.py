@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nnkit import regularizers
+from nnkit import activations, regularizers
 from nnkit.added_losses import LossOwner, calls
 from nnkit.conventions import (
     add_activity_loss,
@@ -369,6 +369,9 @@ class Layer(Configured, Filed, LossOwner):
     # -- torch's side --------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if value is None and name == "activation" and getattr(self, name, None) is not None:
+            self.__dict__["_modules"].pop(name, None)
+            value = activations.linear  # the layers here call it, where Keras's look first
         own = name in self.__dict__ or isinstance(getattr(type(self), name, None), property)
         if own and not isinstance(value, nn.Module) and name in self.__dict__.get("_modules", ()):
             object.__setattr__(self, name, value)  # a layer may be called "built" or "trainable"

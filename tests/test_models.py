@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import torch
 from torch import nn
 
 from nnkit.errors import GraphError
-from nnkit.layers import GRU, Add, BatchNormalization, Concatenate, Dense, Embedding, Input
-from nnkit.models import Model, Sequential
+from nnkit.layers import GRU, LSTM, Add, BatchNormalization, Concatenate, Dense, Embedding, Input
+from nnkit.models import Model, Sequential, load_model
 
 NAMES = [
     "output", "input", "inputs", "loss", "losses", "layers", "weights", "train", "training",
@@ -136,6 +137,37 @@ def test_models_of_inner_outputs() -> None:
     assert features.get_layer("x") is model.get_layer("x")
     longer = Model(model.input, Add()([model.output, Dense(2)(model.get_layer("x").output)]))
     assert longer(value).shape == (2, 2)
+
+
+def test_a_model_that_begins_inside_another(tmp_path: Path) -> None:
+    x = Input((4,), name="x")
+    inner = Dense(3, name="inner")(x)
+    whole = Model(x, Dense(2, name="last")(nn.functional.relu(inner) + inner.size(0)))
+    rest = Model(inner, whole.output)
+    assert [layer.name for layer in rest.layers] == ["inner_output", "last"]
+    assert rest.input_shape == (None, 3) and rest.count_params() == 8
+    value = torch.rand(2, 4)
+    torch.testing.assert_close(rest(whole.get_layer("inner")(value)), whole(value))
+    assert whole.get_layer("last").output is whole.output
+
+    plain = Model(inner, whole.get_layer("last")(inner))
+    plain.save(tmp_path / "rest.keras")
+    for again in (load_model(tmp_path / "rest.keras"), Model.from_config(plain.get_config())):
+        again.set_weights(plain.get_weights())
+        torch.testing.assert_close(again(value[:, :3]), plain(value[:, :3]))
+    both = Model([inner, x], [whole.output, whole.get_layer("last")(inner)])
+    assert [tuple(out.shape) for out in both([value[:, :3], value])] == [(2, 2), (2, 2)]
+    with pytest.raises(GraphError, match="depends on the input 'x'"):
+        Model(whole.output, inner)
+
+
+def test_a_model_that_begins_behind_a_mask() -> None:
+    words = Input((5,), dtype="int64")
+    vectors = Embedding(9, 4, mask_zero=True)(words)
+    whole = Model(words, LSTM(3)(vectors))
+    rest = Model(vectors, whole.output)
+    value = whole.layers[1](torch.tensor([[1, 2, 3, 0, 0]]))
+    torch.testing.assert_close(rest(value), whole.layers[-1](torch.clone(value)))  # unmasked
 
 
 @pytest.mark.parametrize("way", ["call", "build", "symbolic"])

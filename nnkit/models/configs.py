@@ -22,7 +22,7 @@ from nnkit.serialization import (
 from nnkit.symbolic import Function, Node, SymbolicTensor
 from nnkit.tree import flatten, map_structure
 
-__all__ = ["graph_config", "layer_of", "read_graph"]
+__all__ = ["graph_config", "layer_of", "own_kwargs", "read_graph"]
 
 _AUGMENTING = (BaseImagePreprocessingLayer, Pipeline)
 
@@ -86,12 +86,12 @@ def _needed(graph: Graph) -> set[int]:
         if id(node) in found:
             continue
         found.add(id(node))
-        leaves = flatten((node.args, _own_kwargs(node)))
+        leaves = flatten((node.args, own_kwargs(node)))
         stack += [v.node for v in leaves if type(v) is SymbolicTensor and id(v) not in given]
     return found
 
 
-def _own_kwargs(node: Node) -> dict[str, Any]:
+def own_kwargs(node: Node) -> dict[str, Any]:
     """The keyword arguments of a call without a mask that came along with its input."""
     kwargs = dict(node.kwargs)
     carried = mask_of(node.args[0]) if node.args else None
@@ -105,7 +105,7 @@ def _own_kwargs(node: Node) -> dict[str, Any]:
 
 
 def _call(op: Any, node: Node, place: dict[int, tuple[Any, int]]) -> dict[str, Any]:
-    args, kwargs = node.args, _own_kwargs(node)
+    args, kwargs = node.args, own_kwargs(node)
     if isinstance(op, Function):
         _, args, kwargs = written(op, args, kwargs)
 

@@ -15,6 +15,7 @@ from nnkit.layer import Layer
 from nnkit.legacy import accept_old_calls
 from nnkit.masks import attach_mask
 from nnkit.models.door import Door
+from nnkit.models.inner_inputs import begun_anew
 from nnkit.models.legacy import OldMethods
 from nnkit.models.written import Written
 from nnkit.modes import join_mode
@@ -62,7 +63,7 @@ class Model(OldMethods, Written, Trainer, Layer):
         if (inputs is None) != (outputs is None):
             raise GraphError(f"{self.label} needs both inputs and outputs, or neither.")
         if inputs is not None:
-            self._set_graph(Graph(inputs, outputs))
+            self._set_graph(Graph(*begun_anew(inputs, outputs)))
 
     def _set_graph(self, graph: Graph) -> None:
         self._graph = graph

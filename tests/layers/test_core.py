@@ -12,9 +12,12 @@ import torch.nn.functional as F
 from nnkit.custom_objects import CustomObjectScope
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.layer import Layer
+from nnkit.layers.convolution import Conv2D
+from nnkit.layers.convolution_transpose import Conv2DTranspose
 from nnkit.layers.core import Activation, Dense, Lambda
 from nnkit.layers.einsum_dense import EinsumDense
 from nnkit.layers.input import Input
+from nnkit.layers.separable import SeparableConv2D
 from tests.layers.life import goes_through_life
 
 
@@ -172,3 +175,25 @@ def test_bytecode_is_never_run() -> None:
 def test_lambda_needs_a_function() -> None:
     with pytest.raises(ArgumentError, match="needs a function of a tensor, got 'neg'"):
         Lambda("neg")
+
+
+@pytest.mark.parametrize("activation", ["softmax", torch.nn.Tanh()])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda activation: Dense(3, activation),
+        lambda activation: Conv2D(2, 3, activation=activation),
+        lambda activation: EinsumDense("abcd,de->abce", (None, 6, 3), activation),
+        lambda activation: SeparableConv2D(2, 3, activation=activation),
+        lambda activation: Conv2DTranspose(2, 3, activation=activation),
+    ],
+)
+def test_an_activation_taken_off_leaves_the_scores(make: Any, activation: Any) -> None:
+    layer, value = make(activation), torch.rand(2, 6, 6, 4)
+    layer(value)
+    layer.activation = None
+    plain = make(None)
+    plain(value)
+    plain.set_weights(layer.get_weights())
+    torch.testing.assert_close(layer(value), plain(value))
+    assert layer.get_config()["activation"] == "linear"
