@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 __all__ = [
-    "asked_mode", "hold_frozen", "in_mode", "is_settled", "join_mode", "mark_frozen",
+    "asked_mode", "hold_frozen", "in_mode", "is_marked", "is_settled", "join_mode", "mark_frozen",
     "needs_mode", "note_recorded",
 ]  # fmt: skip
 
@@ -105,8 +105,13 @@ def mark_frozen(module: nn.Module, frozen: bool) -> None:
         module.training = module.training and not frozen
 
 
+def is_marked(module: nn.Module) -> bool:
+    """Whether `mark_frozen` said so."""
+    return bool(module.__dict__.get("_frozen", False))
+
+
 def hold_frozen(module: nn.Module) -> None:
     """Take all that is frozen in a torch module back to inference mode."""
     for each in module.modules():
-        if each.__dict__.get("_frozen", False):
+        if is_marked(each):
             each.training = False

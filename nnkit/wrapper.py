@@ -11,6 +11,7 @@ from nnkit.custom_objects import custom_objects_now
 from nnkit.errors import ArgumentError
 from nnkit.layer import Layer
 from nnkit.layer_config import readable
+from nnkit.modes import is_marked, mark_frozen
 from nnkit.naming import auto_name
 from nnkit.symbolic import has_symbolic
 from nnkit.tree import map_structure
@@ -45,7 +46,8 @@ def held_module(config: dict[str, Any], argument: str) -> Any:
         raise ArgumentError(
             f"The layer {name!r} holds a torch module of class {keys[1]!r}, which a config "
             f"cannot make. Supply it: custom_objects={{{name!r}: module}}, or a function "
-            f"without arguments that makes it."
+            f"without arguments that makes it. A whole network has its parts by their names: "
+            f"custom_objects=dict(network.named_modules())."
         )
     return module if isinstance(module, nn.Module) else module()
 
@@ -83,6 +85,8 @@ class TorchModuleWrapper(Layer):
         self.module = module
         self._output_shape, self.data_format = output_shape, data_format
         self.built = True
+        if not self.trainable:
+            self.trainable = False  # the module was not there to be told
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -92,7 +96,48 @@ class TorchModuleWrapper(Layer):
         function that makes one without arguments.
         """
         made = held_module(config, "module")
-        return cls(**{**readable(cls, {**config, "module": None}), "module": made})
+        own = {
+            key: value for key, value in config.items() if key not in ("channels_first", "frozen")
+        }
+        layer = cls(**{**readable(cls, {**own, "module": None}), "module": made})
+        layer._freeze_parts(config.get("frozen", []))
+        if config.get("channels_first", False):
+            layer.of_network()
+        return layer
+
+    def of_network(self) -> Self:
+        """The same layer as a part of a network with channels first whose code is followed."""
+        self.channels_first = True
+        self.module.__dict__["_nnkit_layer"] = self
+        for part in self.module.modules():
+            if hasattr(part, "inplace"):
+                part.inplace = False  # type: ignore[assignment]  # a layer's output must not change later
+        return self
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, and what was set since: parts that do not learn."""
+        config = super().get_config()
+        if self.channels_first:
+            config["channels_first"] = True
+        if self.trainable:
+            still = [name for name, p in self.module.named_parameters() if not p.requires_grad]
+            still += [name for name, part in self.module.named_modules() if is_marked(part)]
+            config |= {"frozen": still} if still else {}
+        return config
+
+    def _freeze_parts(self, names: Any) -> None:
+        parts = {**dict(self.module.named_modules()), **dict(self.module.named_parameters())}
+        for name in names if isinstance(names, list) else [names]:
+            part = parts.get(name) if isinstance(name, str) else None
+            if part is None:
+                raise ArgumentError(
+                    f"{self.label} has no part {name!r}, which its config says does not learn. "
+                    f"Is it the module that was saved?"
+                )
+            if isinstance(part, nn.Module):
+                mark_frozen(part, True)
+            else:
+                part.requires_grad_(False)
 
     @property
     def label(self) -> str:

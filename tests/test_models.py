@@ -145,7 +145,8 @@ def test_a_model_that_begins_inside_another(tmp_path: Path) -> None:
     whole = Model(x, Dense(2, name="last")(nn.functional.relu(inner) + inner.size(0)))
     rest = Model(inner, whole.output)
     assert [layer.name for layer in rest.layers] == ["inner_output", "last"]
-    assert rest.input_shape == (None, 3) and rest.count_params() == 8
+    assert rest.input_shape == (None, 3)
+    assert rest.count_params() == 8
     value = torch.rand(2, 4)
     torch.testing.assert_close(rest(whole.get_layer("inner")(value)), whole(value))
     assert whole.get_layer("last").output is whole.output

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from nnkit import layers
@@ -125,8 +126,6 @@ def _followed(module: nn.Module, x: Any, name: str) -> Any:
     """Call the code of a module on a symbolic tensor; the module as a whole if that fails."""
     below = {path: each for path, each in module.named_modules() if path}
     for path, each in below.items():
-        if hasattr(each, "inplace"):
-            each.inplace = False  # what a layer gave must not change later
         layer = _Open(each) if type(each) is nn.Sequential else _wrapped(each, path)
         each.__dict__["_nnkit_layer"] = layer
     try:
@@ -138,16 +137,19 @@ def _followed(module: nn.Module, x: Any, name: str) -> Any:
             if isinstance(each.__dict__["_nnkit_layer"], _Open):
                 del each.__dict__["_nnkit_layer"]
     for node in _nodes(outputs):
-        if isinstance(node.op, Function) and "inplace" in node.kwargs:
+        if isinstance(node.op, Function) and node.op.fn is F.dropout:
+            # Written with `training=self.training`, which the recorded call would not follow.
+            dropout = layers.Dropout(node.kwargs["p"], name=node.op.name)
+            dropout._inbound_nodes.append(node)
+            dropout.built = True
+            node.op, node.args, node.kwargs = dropout, node.args[:1], {}
+        elif isinstance(node.op, Function) and "inplace" in node.kwargs:
             node.kwargs["inplace"] = False
     return outputs
 
 
 def _wrapped(module: nn.Module, name: str) -> TorchModuleWrapper:
-    layer = TorchModuleWrapper(module, name=name)
-    layer.channels_first = True
-    module.__dict__["_nnkit_layer"] = layer
-    return layer
+    return TorchModuleWrapper(module, name=name).of_network()
 
 
 def _nodes(outputs: Any) -> list[Any]:

@@ -8,6 +8,7 @@ lists, stands at the node.
 from __future__ import annotations
 
 import inspect
+import math
 import operator
 from collections.abc import Callable
 from functools import partial
@@ -161,15 +162,65 @@ _SAME: dict[Any, str] = {
     operator.eq: "Equal", operator.ne: "NotEqual", operator.neg: "Negative",
     operator.abs: "Absolute", operator.getitem: "GetItem", operator.and_: "LogicalAnd",
     operator.or_: "LogicalOr", operator.xor: "LogicalXor", operator.invert: "LogicalNot",
-    torch.add: "Add", torch.sub: "Subtract", torch.mul: "Multiply", torch.div: "Divide",
-    torch.matmul: "Matmul", torch.abs: "Absolute", torch.exp: "Exp", torch.log: "Log",
-    torch.sqrt: "Sqrt", torch.square: "Square", torch.sin: "Sin", torch.cos: "Cos",
-    torch.tanh: "Tanh", torch.sigmoid: "Sigmoid", torch.relu: "Relu", F.relu: "Relu",
-    torch.maximum: "Maximum", torch.minimum: "Minimum", torch.cat: "Concatenate",
-    torch.concat: "Concatenate", torch.stack: "Stack", torch.mean: "Mean", torch.sum: "Sum",
-    torch.reshape: "Reshape", torch.Tensor.mean: "Mean", torch.Tensor.sum: "Sum",
 }  # fmt: skip
-_RENAMED = {"dim": "axis", "keepdim": "keepdims"}
+# Functions of torch, which are methods of its tensors too, whose arguments differ in name only.
+_OF_TORCH = """
+abs=Absolute add=Add amax=Amax amin=Amin cat=Concatenate concat=Concatenate cos=Cos div=Divide
+einsum=Einsum elu=Elu exp=Exp flip=Flip leaky_relu=LeakyRelu log=Log log_softmax=LogSoftmax
+matmul=Matmul maximum=Maximum mean=Mean minimum=Minimum movedim=Moveaxis mul=Multiply neg=Negative
+pow=Power relu=Relu relu6=Relu6 rsqrt=Rsqrt selu=Selu sigmoid=Sigmoid silu=Silu sin=Sin
+softmax=Softmax sqrt=Sqrt square=Square squeeze=Squeeze stack=Stack sub=Subtract sum=Sum
+swapaxes=Swapaxes tanh=Tanh transpose=Swapaxes unsqueeze=ExpandDims where=Where
+"""
+_SAME |= {
+    getattr(home, name): operation
+    for name, _, operation in (word.partition("=") for word in _OF_TORCH.split())
+    for home in (torch, torch.Tensor, F)
+    if hasattr(home, name)
+}
+_RENAMED = {
+    "dim": "axis", "dims": "axis", "keepdim": "keepdims", "input": "x", "other": "x2",
+    "dim0": "axis1", "dim1": "axis2", "tensors": "xs",
+}  # fmt: skip
+_SAYS_NOTHING = {"inplace", "_stacklevel"}  # about what is computed
+
+
+def _reshaped(x: Any, *shape: Any) -> dict[str, Any]:
+    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    return {"x": x, "newshape": tuple(sizes)}
+
+
+def _flattened(x: Any, start_dim: int = 0, end_dim: int = -1) -> dict[str, Any]:
+    first, last = start_dim % x.ndim, end_dim % x.ndim
+    joined = x.shape[first : last + 1]
+    size = None if None in joined else math.prod(joined)
+    sizes = [*x.shape[:first], size, *x.shape[last + 1 :]]
+    return {"x": x, "newshape": tuple(-1 if size is None else size for size in sizes)}
+
+
+def _transposed(x: Any, *dims: Any) -> dict[str, Any]:
+    axes = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+    return {"x": x, "axes": tuple(axes)}
+
+
+def _gelu(input: Any, approximate: str = "none") -> dict[str, Any]:
+    return {"x": input, "approximate": approximate == "tanh"}
+
+
+def _pooled(input: Any, output_size: Any) -> dict[str, Any]:
+    if set(output_size if isinstance(output_size, tuple) else [output_size]) != {1}:
+        raise TypeError("only the mean over all pixels can be written")
+    return {"x": input, "axis": (-2, -1), "keepdims": True}
+
+
+# Functions of torch whose arguments differ in more: the operation, and its arguments from theirs.
+_REWRITTEN: dict[Any, tuple[str, Callable[..., dict[str, Any]]]] = {
+    torch.flatten: ("Reshape", _flattened), torch.Tensor.flatten: ("Reshape", _flattened),
+    torch.reshape: ("Reshape", _reshaped), torch.Tensor.reshape: ("Reshape", _reshaped),
+    torch.Tensor.view: ("Reshape", _reshaped),
+    torch.permute: ("Transpose", _transposed), torch.Tensor.permute: ("Transpose", _transposed),
+    F.gelu: ("Gelu", _gelu), F.adaptive_avg_pool2d: ("Mean", _pooled),
+}  # fmt: skip
 
 
 class Operation:
@@ -229,7 +280,8 @@ def written(function: Function, args: Any, kwargs: Any) -> tuple[dict[str, Any],
     Raises: ConfigError, naming the step, for what Keras has no operation for.
     """
     fn = function.fn
-    known = _BY_FUNCTION.get(fn) or _KNOWN.get(_SAME.get(fn, ""))
+    name, rewrite = _REWRITTEN.get(fn, (_SAME.get(fn, ""), None))
+    known = _BY_FUNCTION.get(fn) or _KNOWN.get(name)
     if known is None:
         raise ConfigError(
             f"The step {function.name!r} calls {getattr(fn, '__name__', fn)!r}, for which Keras "
@@ -242,7 +294,7 @@ def written(function: Function, args: Any, kwargs: Any) -> tuple[dict[str, Any],
     elif known.name == "Einsum":
         config["subscripts"], call_args = args[0], args[1:]
     else:
-        given = _by_name(function, known, args, kwargs)
+        given = _by_name(function, known, args, kwargs, rewrite)
         call_args = tuple(given.pop(name) for name in known.called_with if name in given)
         config.update(given)
     module = f"keras.src.ops.{known.module}"
@@ -250,14 +302,19 @@ def written(function: Function, args: Any, kwargs: Any) -> tuple[dict[str, Any],
     return {**operation, "registered_name": known.name}, call_args, {}
 
 
-def _by_name(function: Function, known: _Known, args: Any, kwargs: Any) -> dict[str, Any]:
+def _by_name(
+    function: Function, known: _Known, args: Any, kwargs: Any, rewrite: Any
+) -> dict[str, Any]:
     """The arguments of a call by the names of Keras's function."""
-    signature = inspect.signature(known.function)
-    if function.fn is torch.Tensor.mean or function.fn is torch.Tensor.sum:
-        args = (args[0], *args[1:])
-    renamed = {_RENAMED.get(key, key): value for key, value in kwargs.items()}
     try:
-        bound = signature.bind(*args, **renamed)
+        if rewrite is not None:
+            args, kwargs = (), rewrite(*args, **kwargs)
+        renamed = {
+            _RENAMED.get(key, key): value
+            for key, value in kwargs.items()
+            if key not in _SAYS_NOTHING and (key, value) != ("dtype", None)
+        }
+        bound = inspect.signature(known.function).bind(*args, **renamed)
     except TypeError as error:
         raise ConfigError(
             f"The step {function.name!r} is called in torch's way, which Keras's {known.name} does "

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 import torchvision
 from torch import nn
 
 import nnkit
+from nnkit import explain, transfer
 from nnkit.applications import from_torchvision
-from nnkit.errors import ArgumentError
+from nnkit.errors import ArgumentError, FileError
 
 IMAGES = torch.randn(2, 64, 64, 3, generator=torch.Generator().manual_seed(0))
 
@@ -116,6 +119,51 @@ def test_code_that_cannot_be_followed_becomes_one_layer() -> None:
         torch.testing.assert_close(model(IMAGES[:, :8, :8]), odd(IMAGES[:, :8, :8].movedim(-1, 1)))
     with pytest.raises(ArgumentError, match="odd has no feature map"):
         from_torchvision(odd, input_shape=(8, 8, 3), include_top=False)
+
+
+def test_files_get_their_modules_from_a_network_of_the_same_kind(tmp_path: Path) -> None:
+    base = from_torchvision("resnet18", include_top=False, input_shape=(64, 64, 3))
+    model = transfer.with_head(base, transfer.classifier_head(base, 3), preprocess=False)
+    transfer.unfreeze(base, "layer4.1")
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(FileError, match=r"'conv1' .* custom_objects=dict\(network.named_modules"):
+        nnkit.models.load_model(tmp_path / "m.keras")
+    parts = dict(theirs("resnet18").named_modules())
+    with pytest.raises(FileError, match=r"has no part 'bn1.weight', which its config says does"):
+        nnkit.models.load_model(tmp_path / "m.keras", {**parts, "layer4.1": nn.Identity()})
+    again = nnkit.models.load_model(tmp_path / "m.keras", parts)
+    pixels = IMAGES.numpy()
+    expected = model.predict(pixels, verbose=0)
+    np.testing.assert_array_equal(again.predict(pixels, verbose=0), expected)
+    names = [
+        [name for name, p in each.named_parameters() if p.requires_grad] for each in (model, again)
+    ]
+    assert names[0] == names[1]
+    assert [name for name in names[0] if "resnet18" in name] == [
+        "resnet18.layer4_1.conv1.weight", "resnet18.layer4_1.conv2.weight",
+    ]  # fmt: skip
+    again.train()
+    assert not again.get_layer("resnet18").get_layer("layer4.1").module.bn1.training
+    for layer in ("bn1", "layer4.1"):  # the next layer, a ReLU, works in place in torchvision
+        one, other = (transfer.feature_extractor(each, layer) for each in (model, again))
+        assert one.output_shape == other.output_shape
+        np.testing.assert_array_equal(
+            one.predict(pixels, verbose=0), other.predict(pixels, verbose=0)
+        )
+        one, other = (explain.grad_cam(each, pixels, 1, layer) for each in (model, again))
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_dropout_as_a_function_is_at_work_in_training_only() -> None:
+    class Net(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return F.dropout(torch.flatten(x, 1), 0.5, training=self.training)
+
+    model = from_torchvision(Net(), input_shape=(8, 8, 3))
+    ones = torch.ones(4, 8, 8, 3)
+    assert model(ones).unique().tolist() == [1.0]
+    assert model(ones, training=True).unique().tolist() == [0.0, 2.0]
 
 
 def test_timm() -> None:

@@ -13,9 +13,10 @@ import keras
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 import nnkit
-from nnkit.errors import FileError
+from nnkit.errors import ConfigError, FileError
 from tests.parity.saved_models import IMAGE, MODELS, VEC, data, operators
 
 pytestmark = [
@@ -162,6 +163,50 @@ def test_functions_and_modules_are_supplied(tmp_path: Path) -> None:
     ours = nnkit.models.load_model(tmp_path / "module.keras", supplied)
     assert_same(outputs(ours, VEC), outputs(model, VEC))
     assert ours.layers[1].get_config()["output_shape"] == [None, 2]
+
+
+# Written with torch's functions and methods on a (batch, 8, 8, 3) image: Keras has an operation.
+TORCH_STEPS: dict[str, Callable[[Any], Any]] = {
+    "movedim": lambda x: torch.movedim(x, -1, 1).movedim(1, -1)[:, 1:],
+    "flatten": lambda x: torch.flatten(x, 1) + x.flatten(1, 2).flatten(start_dim=1),
+    "reshape": lambda x: x.reshape(-1, 4, 48).view((-1, 192)),
+    "permute": lambda x: x.permute(0, 3, 1, 2) - torch.permute(x, (0, 3, 2, 1)),
+    "transpose": lambda x: x.transpose(1, 3) * torch.transpose(x, dim0=1, dim1=3),
+    "squeeze": lambda x: x.unsqueeze(1).squeeze(1) + torch.unsqueeze(x, dim=0)[0],
+    "reduced": lambda x: x.mean(dim=(1, 2), keepdim=True) + torch.sum(x, 3, True),
+    "softmax": lambda x: F.softmax(x, dim=-1) + x.softmax(1) + torch.log_softmax(x, -1),
+    "relu": lambda x: F.relu(x, inplace=False) + x.relu() + torch.relu(x) + F.relu6(5 * x),
+    "gelu": lambda x: F.gelu(x) + F.gelu(x, approximate="tanh") + F.silu(x),
+    "leaky": lambda x: F.leaky_relu(x) + F.leaky_relu(x, 0.3) + F.elu(x, 0.5) + F.selu(x),
+    "pooled": lambda x: F.adaptive_avg_pool2d(x.movedim(-1, 1), 1),
+    "powers": lambda x: torch.pow(x, 2) + x.pow(3) + x.square() + torch.sigmoid(x).rsqrt(),
+    "extremes": lambda x: x.amax(dim=1)[:, None] + torch.amin(x, 1, True).exp(),
+    "joined": lambda x: torch.cat([x, x + 1], dim=1) - torch.stack((x, x), 1).flatten(1, 2),
+    "einsum": lambda x: torch.einsum("bhwc,bwhd->bcd", x, x),
+    "chosen": lambda x: torch.where(x > 0, x, -x).minimum(x.abs() + 1).flip((1, 2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TORCH_STEPS)
+def test_torchs_functions_in_a_graph(name: str, tmp_path: Path) -> None:
+    x = nnkit.Input((8, 8, 3))
+    model = nnkit.Model(x, TORCH_STEPS[name](x))
+    expected = TORCH_STEPS[name](torch.as_tensor(IMAGE)).numpy()
+    model.save(tmp_path / "steps.keras")
+    for module in (nnkit, keras):
+        again = module.models.load_model(tmp_path / "steps.keras")
+        assert_same(outputs(again, IMAGE), [expected])
+
+
+@pytest.mark.parametrize(
+    "step", [lambda x: torch.add(x, x, alpha=2), lambda x: torch.div(x, 2, rounding_mode="floor")]
+)
+def test_torchs_own_arguments_are_not_lost(step: Any, tmp_path: Path) -> None:
+    x = nnkit.Input((8, 8, 3))
+    with pytest.raises(
+        ConfigError, match=r"called in torch's way, .* Use the function of nnkit.ops"
+    ):
+        nnkit.Model(x, step(x)).save(tmp_path / "steps.keras")
 
 
 OPTIMIZERS = {
