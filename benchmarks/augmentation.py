@@ -90,7 +90,7 @@ def main() -> None:
             continue
 
         def ours(layer: nn.Module = layer) -> object:
-            return layer(last, training=True)
+            return layer(last, training=True).float()
 
         def each(transform: nn.Module = transform) -> object:
             return torch.stack([transform(image) for image in first]).float()

@@ -162,6 +162,35 @@ def test_batches_cut_into_pieces_become_the_same(
     assert float(same.float().mean()) > 0.999
 
 
+@pytest.mark.parametrize("make", ALL, ids=lambda make: make().name)
+def test_views_of_other_memory_stay_as_they_are(
+    make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Channels last as a view of channels first, as pictures come from torchvision."""
+    expected = make(seed=3)(IMAGES)
+    memory = IMAGES.movedim(-1, 1).contiguous()
+    for size in (pieces.PIECE, 1):
+        monkeypatch.setattr(pieces, "PIECE", size)
+        found = make(seed=3)(memory.movedim(1, -1))
+        assert torch.equal(memory, IMAGES.movedim(-1, 1))
+        same = torch.isclose(found, expected, atol=1e-3, rtol=1e-5)
+        assert float(same.float().mean()) > 0.999
+
+
+def test_any_mask_is_covered() -> None:
+    """Also what is no rectangle, has holes, or is empty."""
+    masks = torch.rand(4, 9, 8, 1, generator=torch.Generator().manual_seed(1)) < 0.3
+    masks[1], masks[2, 2:5, 3:7] = False, True
+    masks[3] = False
+    masks[3, 8, 7] = True
+    layer, chosen = L.RandomErasing(fill_value=7), torch.tensor([True, True, False, True])
+    given = {"batch_masks": masks, "apply_erasing": chosen, "fill_value": torch.tensor(7.0)}
+    wanted = torch.where(masks & chosen.reshape(4, 1, 1, 1), 7.0, IMAGES)
+    assert torch.equal(layer.transform_images(IMAGES, given), wanted)
+    given["batch_masks"] = masks.expand(-1, -1, -1, 3)  # as Keras has them
+    assert torch.equal(layer.transform_images(IMAGES, given), wanted)
+
+
 @pytest.mark.parametrize("make", [L.RandomFlip, L.Equalization, lambda: L.RandomRotation(0.2)])
 def test_compiled_layers_ask_no_values(make: Callable[..., Any]) -> None:
     model = nnkit.Sequential([nnkit.Input((9, 8, 3)), make()])

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from nnkit import layers as L
+from nnkit.layers.augmentation import pieces
 
 # Keras transposes numbers.
 pytestmark = pytest.mark.filterwarnings("ignore:Tensor.T is deprecated")
@@ -145,6 +146,35 @@ def test_colours(
     images = images if data_format == "channels_last" else np.moveaxis(images, -1, 1).copy()
     arguments = {**arguments, "value_range": value_range, "data_format": data_format}
     check(name, arguments, images, 1e-3 * value_range[1])
+
+
+@pytest.mark.parametrize("value_range", [(0, 255), (0, 1), (-1, 1)])
+@pytest.mark.parametrize("factor", [0.5, (0.5, 0.9), (0.99, 1.0)])
+@pytest.mark.parametrize("low", [0, -40])
+def test_saturation_at_and_beyond_its_limits(value_range: Any, factor: Any, low: int) -> None:
+    high = value_range[1]
+    images = (BYTES + low) * np.float32(high / 255)
+    images[0, :2] = 0
+    images[1, :2] = images[1, :2, :, :1]  # black and gray
+    arguments = {"factor": factor, "value_range": value_range}
+    check("RandomSaturation", arguments, images, 1e-3 * high)
+
+
+@pytest.mark.parametrize("form", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float32"])
+def test_gray(form: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    axes = np.mgrid[0:256:3, 0:256:5, 0:256:7].reshape(3, -1)  # many colours
+    colours = torch.tensor(axes.reshape(3, 86, -1)).movedim(0, -1).to(getattr(torch, dtype))
+    images = torch.stack([colours, colours.flip(0), colours.flip(1)])
+    images = images if form == "channels_last" else images.movedim(-1, 1).contiguous()
+    theirs, ours = pair("RandomGrayscale", {"data_format": form})
+    chosen = torch.tensor([True, False, True]).reshape(3, 1, 1, 1)
+    expected = theirs.transform_images(images, chosen)
+    for size in (pieces.PIECE, 1):
+        monkeypatch.setattr(pieces, "PIECE", size)
+        found = ours.transform_images(images, chosen)
+        assert found.dtype is images.dtype
+        same(found, expected, 0 if dtype != "float32" else 1e-4)
 
 
 @pytest.mark.parametrize(("name", "arguments"), MIXING)

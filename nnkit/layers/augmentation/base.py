@@ -92,8 +92,8 @@ class BaseImagePreprocessingLayer(ImageLayer):
     # Parameters: booleans that say which images are changed, and what is not for single images.
     _chosen: ClassVar[str] = ""
     _for_all: ClassVar[tuple[str, ...]] = ()
-    # Whether `_transform_images` takes the images as they came; else it gets a copy in the dtype
-    # of the result, which it may change in place.
+    # Whether `_written` takes the images as they came; else it gets a copy in the dtype of the
+    # result, which it may change in place.
     _raw: ClassVar[bool] = False
 
     def __init__(
@@ -139,6 +139,12 @@ class BaseImagePreprocessingLayer(ImageLayer):
         """Some images of a batch, each with its row of the parameters."""
         raise NotImplementedError(f"{self.label} has no transform_images.")
 
+    def _written(
+        self, images: Tensor, transformation: Any, interpolation: str, out: Tensor | None
+    ) -> Tensor:
+        """The same; written into `out`, if there is one, by layers that need no tensor between."""
+        return self._transform_images(images, transformation, interpolation)
+
     def _changed(
         self, images: Tensor, transformation: Any, interpolation: str, dtype: torch.dtype
     ) -> Tensor:
@@ -146,8 +152,8 @@ class BaseImagePreprocessingLayer(ImageLayer):
         if transformation is None:
             return images.to(dtype)
 
-        def change(some: Tensor, rows: Any) -> Tensor:
-            return self._transform_images(some, rows, interpolation)
+        def change(some: Tensor, rows: Any, out: Tensor | None) -> Tensor:
+            return self._written(some, rows, interpolation, out)
 
         return in_pieces(
             change,

@@ -105,14 +105,22 @@ class RandomSaturation(FactorLayer):
         return {"factor": factor / (1 - factor + 1e-7)}
 
     def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
-        # A colour of another saturation is as far from the brightest channel as that says. Gray
-        # pixels are no distance away, so that their quotients do not matter.
-        top, bottom = planes.amax(1, keepdim=True), planes.amin(1, keepdim=True)
-        part = top.clamp(min=0).div_((top - bottom).clamp_(min=1e-12))  # one over the saturation
+        # A colour of another saturation is as far from the brightest channel as that says.
+        top = planes.amax(1, keepdim=True)
+        change = self._change(planes, top, each_image(transformation["factor"], planes))
+        recorded = planes.requires_grad
+        return torch.sub(planes, top, out=None if recorded else planes).mul_(change).add_(top)
+
+    def _change(self, planes: Tensor, top: Tensor, factor: Tensor) -> Tensor:
+        """The factor, limited so that no saturation leaves the range of values."""
         low, high = self.value_range
-        factor = each_image(transformation["factor"], planes)
-        change = torch.maximum(torch.minimum(part * high, factor), part.mul_(low))
-        return (planes - top).mul_(change).add_(top)
+        looked_at = low == 0 and planes.device.type == "cpu" and not torch.compiler.is_compiling()
+        if looked_at and bool((factor <= high).all() & (planes.amin((1, 2, 3)) >= 0).all()):
+            return factor.clamp(min=0)  # saturations go from 0 to 1
+        # Gray pixels are no distance away from the brightest channel: any quotient does for them.
+        span = (top - planes.amin(1, keepdim=True)).clamp_(min=1e-12)
+        part = top.clamp(min=0).div_(span)  # one over the saturation
+        return torch.clamp(factor, part * low, part * high)
 
 
 class RandomHue(FactorLayer):
@@ -176,10 +184,18 @@ class RandomGrayscale(PixelLayer):
         given = None if transformation is None else {self._chosen: transformation}
         return super()._changed(images, given, interpolation, dtype)
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        if images.shape[self.axes[2]] == 1 or not images.is_floating_point():
+    def _written(
+        self, images: Tensor, transformation: Any, interpolation: str, out: Tensor | None
+    ) -> Tensor:
+        if images.shape[self.axes[2]] == 1 or out is None:
             return rgb_to_grayscale(images, self.data_format).expand_as(images)
-        return self.mixed(images, images.new_tensor(GRAY).reshape(3, 1).expand(3, 3))
+        # The same sums by matrices: a CPU is slow with every third number.
+        if images.is_floating_point():
+            return self.mixed(images, images.new_tensor(GRAY).reshape(3, 1).expand(3, 3), out)
+        # Rounded one after the other, as whole numbers show it.
+        parts = images.float()
+        parts.mul_(self.a_row(self.by_channel(parts.new_tensor(GRAY)), images))
+        return self.mixed(parts, parts.new_ones(3, 3))
 
 
 class RandomColorDegeneration(FactorLayer):
@@ -195,6 +211,7 @@ class RandomColorDegeneration(FactorLayer):
     Raises: ArgumentError for a factor out of bounds, ShapeError for other channels.
     """
 
+    _raw = True
     channels = (1, 3)
     needs_range = False
 
@@ -202,13 +219,16 @@ class RandomColorDegeneration(FactorLayer):
         shape = (self.sizes_of(data)[0], 1, 1, 1)
         return {"factor": draws.uniform(shape, *self.factor)}
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
+    def _written(
+        self, images: Tensor, transformation: Any, interpolation: str, out: Tensor | None
+    ) -> Tensor:
+        images = self.as_floats(images)
         if images.shape[self.axes[2]] == 1:
-            return self.clip(images)
+            return images.clamp(*self.value_range)
         factor = each_image(transformation["factor"], images).squeeze(1)
         gray = images.new_tensor(GRAY).reshape(3, 1).expand(3, 3)
         same = torch.eye(3, dtype=images.dtype, device=images.device)
-        return self.clip(self.mixed(images, gray * factor + same * (1 - factor)))
+        return self.clip(self.mixed(images, gray * factor + same * (1 - factor), out))
 
 
 class RandomColorJitter(RangedLayer):

@@ -14,14 +14,13 @@ from nnkit.layers.augmentation.pixel_layers import RangedLayer
 __all__ = ["ContrastLimitedAdaptiveHistogramEqualization", "Equalization"]
 
 
-def _counts(levels: Tensor, bins: int) -> Tensor:
-    """How often each level occurs along the last axis: (..., n) -> (..., bins)."""
-    if levels.device.type == "cpu" and not torch.compiler.is_compiling():
-        rows = levels.reshape(-1, levels.shape[-1])
-        counted = [torch.bincount(row, minlength=bins) for row in rows]
-        return torch.stack(counted).reshape(*levels.shape[:-1], bins).float()
-    counts = torch.zeros((*levels.shape[:-1], bins), device=levels.device)
-    return counts.scatter_add_(-1, levels.long(), torch.ones_like(levels, dtype=counts.dtype))
+def _counts(places: Tensor, size: int) -> Tensor:
+    """How often each whole number from 0 to below `size` occurs."""
+    flat = places.flatten()
+    if flat.device.type == "cpu" and not torch.compiler.is_compiling():
+        return torch.bincount(flat, minlength=size).float()
+    counts = torch.zeros(size, device=flat.device)
+    return counts.scatter_add_(0, flat.long(), torch.ones_like(flat, dtype=counts.dtype))
 
 
 class Equalization(RangedLayer):
@@ -56,36 +55,31 @@ class Equalization(RangedLayer):
         unknown = images.device.type != "cpu" or torch.compiler.is_compiling()
         look = unknown or bool(flat.any())
 
-        def change(some: Tensor, rows: Any) -> Tensor:
-            channels = self._channels(some)
-            places = self._places(channels)
-            even = torch.empty(places.shape, dtype=dtype, device=places.device)
-            for channel, new in enumerate(table):
-                torch.index_select(new, 0, places[channel], out=even[channel])
+        def change(some: Tensor, rows: Any, out: Tensor | None) -> Tensor:
+            into = None if out is None else out.view(-1)
+            even = torch.index_select(table.flatten(), 0, self._places(some).flatten(), out=into)
             if look:  # a channel of one level keeps it
-                even = torch.where(flat, self.as_floats(channels), even)
-            shape = self.channels_first(some).movedim(1, 0).shape
-            return self.as_given(even.reshape(shape).movedim(0, 1))
+                return torch.where(self.by_channel(flat), self.as_floats(some), even.view_as(some))
+            return even.view(some.shape) if out is None else out
 
         return in_pieces(change, images, {}, dtype, raw=True)
 
-    def _channels(self, images: Tensor) -> Tensor:
-        """(channels, pixels)"""
-        return self.channels_first(images).movedim(1, 0).flatten(1)
-
-    def _places(self, channels: Tensor) -> Tensor:
-        """The bin of each pixel."""
-        last = self.bins - 1
-        if channels.dtype is torch.uint8 and last == 255 and self.value_range == (0, 255):
-            return channels.int()
-        levels = self.to_bytes(channels.to(self.output_type(channels)))
-        return (levels * last).div_(255).clamp_(0, last).int()
+    def _places(self, images: Tensor) -> Tensor:
+        """The bin of each pixel, in one count over all channels."""
+        last, count = self.bins - 1, images.shape[self.axes[2]]
+        if self.fill_bytes(images) and last == 255:
+            places = images.int()
+        else:
+            levels = self.to_bytes(self.as_floats(images))
+            places = (levels * last).div_(255).clamp_(0, last).int()
+        first = torch.arange(count, dtype=torch.int32, device=images.device) * self.bins
+        return places.add_(self.a_row(self.by_channel(first), images))
 
     def _table(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """What each bin becomes in each channel, (channels, bins), and which have one level."""
-        counts = torch.stack(
-            [_counts(self._places(self._channels(some)), self.bins) for some in cut(images)]
-        ).sum(0)
+        size = self.bins * images.shape[self.axes[2]]
+        counted = [_counts(self._places(some), size) for some in cut(images)]
+        counts = torch.stack(counted).sum(0).reshape(-1, self.bins)
         sums = counts.cumsum(1)
         first = torch.where(sums > 0, sums, torch.inf).amin(1, keepdim=True)
         span = sums[:, -1:] - first
@@ -158,7 +152,9 @@ class ContrastLimitedAdaptiveHistogramEqualization(RangedLayer):
 
     def _tables(self, tiles: Tensor, pixels: int) -> Tensor:
         """What each level becomes in each tile: (batch, channels, rows, columns, 256)."""
-        counts = _counts(tiles, 256)
+        rows = tiles.flatten(0, -2)
+        first = torch.arange(len(rows), device=rows.device).unsqueeze(1) * 256
+        counts = _counts(rows + first, len(rows) * 256).reshape(*tiles.shape[:-1], 256)
         if self.clip_limit > 0:
             kept = counts.clamp(max=int(self.clip_limit * pixels / 256))
             counts = kept + (counts - kept).sum(-1, keepdim=True) / 256

@@ -44,13 +44,16 @@ class RandomPosterization(FactorLayer):
         bits = draws.integers(shape, low, max(high, low + 1))
         return {"shift_factor": (8 - bits).to(torch.uint8)}
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
+    def _written(
+        self, images: Tensor, transformation: Any, interpolation: str, out: Tensor | None
+    ) -> Tensor:
         shift = transformation["shift_factor"].reshape(-1, 1, 1, 1)
-        if images.dtype is torch.uint8 and self.value_range == (0, 255):
+        if self.fill_bytes(images):
             return images & torch.bitwise_left_shift(torch.full_like(shift, 255), shift)
         images, (low, high) = self.as_floats(images), self.value_range
         step = each_image(torch.exp2(shift.float()), images)  # of a level, in 255ths of the range
-        levels = (images - low if low else images) * (255 / (high - low) / step)
+        lifted = images - low if low else images
+        levels = torch.mul(lifted, 255 / (high - low) / step, out=out)
         levels.floor_().mul_(step * ((high - low) / 255))
         return levels.add_(low) if low else levels
 
@@ -69,7 +72,7 @@ class RandomInvert(FactorLayer):
     """
 
     _FACTOR_BOUNDS = (0, 1)
-    _chosen = "apply_inversion"
+    _chosen, _raw = "apply_inversion", True
 
     def __init__(
         self,
@@ -85,8 +88,13 @@ class RandomInvert(FactorLayer):
         chosen = draws.chances(self.sizes_of(data)[0], self.factor)
         return {"apply_inversion": chosen}
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        return images.neg_().add_(self.value_range[1])
+    def _written(
+        self, images: Tensor, transformation: Any, interpolation: str, out: Tensor | None
+    ) -> Tensor:
+        if self.fill_bytes(images):
+            return ~images
+        images = self.as_floats(images)
+        return torch.sub(images.new_full((), self.value_range[1]), images, out=out)
 
 
 class Solarization(RangedLayer):
@@ -151,7 +159,9 @@ class AutoContrast(RangedLayer):
     ) -> Tensor:
         return self._changed(images, {}, "", self.output_type(images))
 
-    def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
+    def _written(
+        self, images: Tensor, transformation: Any, interpolation: str, out: Tensor | None
+    ) -> Tensor:
         height, width, _ = self.axes
         low = self.as_floats(images.amin(height, keepdim=True).amin(width, keepdim=True))
         high = self.as_floats(images.amax(height, keepdim=True).amax(width, keepdim=True))
@@ -161,9 +171,8 @@ class AutoContrast(RangedLayer):
         scale = torch.where(flat, 1.0, (brightest - darkest) / span)
         # First the difference, then the product: the darkest level is exact.
         offset = torch.where(flat, 0.0, low)
-        stretched = (self.as_floats(images) - self.a_row(offset, images)).mul_(
-            self.a_row(scale, images)
-        )
+        stretched = torch.sub(self.as_floats(images), self.a_row(offset, images), out=out)
+        stretched = stretched.mul_(self.a_row(scale, images))
         if darkest:
             stretched = stretched.add_(self.a_row(torch.where(flat, 0.0, darkest), images))
         return self.clip(stretched)

@@ -59,7 +59,7 @@ class MixUp(BaseImagePreprocessingLayer):
     def _changed(
         self, images: Tensor, transformation: Any, interpolation: str, dtype: torch.dtype
     ) -> Tensor:
-        def change(some: Tensor, rows: Any) -> Tensor:
+        def change(some: Tensor, rows: Any, out: Tensor | None) -> Tensor:
             others = images[rows["permutation_order"]]
             return blended(others.to(dtype), some, rows["mix_weight"])
 
@@ -103,7 +103,10 @@ class _Rectangles(PixelLayer):
         down = torch.arange(height, device=x[0].device).reshape(1, -1, 1)
         across = torch.arange(width, device=x[0].device).reshape(1, 1, -1)
         (left, right), (top, bottom) = ([each[:, None, None] for each in pair] for pair in (x, y))
-        inside = ((across >= left) & (across < right)) & ((down >= top) & (down < bottom))
+        columns = (across >= left) & (across < right)
+        rows = (down >= top) & (down < bottom)
+        # As bytes: a CPU takes booleans one at a time.
+        inside = (rows.view(torch.uint8) & columns.view(torch.uint8)).view(torch.bool)
         return inside.unsqueeze(self.axes[2])
 
 
@@ -161,8 +164,7 @@ class RandomErasing(_Rectangles, RangedLayer):
         if self.fill_value is None:
             return self.clip(draws.normal(images_of(data).shape) * self.value_range[1])
         value = torch.tensor(self.fill_value, dtype=torch.float32, device=draws.device)
-        channels = (1, -1, 1, 1) if self._first else (1, 1, 1, -1)
-        return self.clip(value.reshape(channels) if value.ndim else value)
+        return self.clip(self.by_channel(value) if value.ndim else value)
 
     def _changed(
         self, images: Tensor, transformation: Any, interpolation: str, dtype: torch.dtype

@@ -20,7 +20,7 @@ PIECE = 1 << 21
 
 
 def in_pieces(
-    change: Callable[[Tensor, Any], Tensor],
+    change: Callable[[Tensor, Any, Tensor | None], Tensor],
     images: Tensor,
     parameters: Any,
     dtype: torch.dtype,
@@ -29,11 +29,11 @@ def in_pieces(
     whole: Sequence[str] = (),
     raw: bool = False,
 ) -> Tensor:
-    """What `change(images, parameters)` gives, as if for the whole batch at once.
+    """What `change(images, parameters, out)` gives, as if for the whole batch at once.
 
     Args:
         change: changes some images, each of them by itself, without changing their shape. It may
-            work in place, unless `raw`.
+            work in place, unless `raw`; and write what it gives into `out`, if that is not None.
         images: a batch.
         parameters: a dict, also of dicts; of tensors with a row for each image, `change` gets the
             rows of its images.
@@ -47,7 +47,8 @@ def in_pieces(
         chosen = torch.as_tensor(chosen, device=images.device).reshape(-1).expand(count)
     step = _step(images) if _worth_cutting(images) else count
     if step >= count and (chosen is None or not _worth_cutting(images)):
-        changed = change(images if raw else images.to(dtype, copy=True), parameters).to(dtype)
+        some = images if raw else images.to(dtype, copy=True)
+        changed = change(some, parameters, None).to(dtype)
         if chosen is not None:
             changed = torch.where(chosen.reshape(-1, 1, 1, 1), changed, images.to(dtype))
         return changed
@@ -56,16 +57,14 @@ def in_pieces(
     for piece in _runs([number for number, flag in enumerate(flags) if not flag], step):
         _put(outputs, piece, images[piece])
     for piece in _runs([number for number, flag in enumerate(flags) if flag], step):
-        rows = _rows(parameters, piece, count, whole)
-        if raw or isinstance(piece, list):
-            some = images[piece]
-            _put(outputs, piece, change(some if raw else some.to(dtype), rows))
-        else:
+        some, rows = images[piece], _rows(parameters, piece, count, whole)
+        out = None if isinstance(piece, list) else outputs[piece]
+        if not raw:
             # A cache holds their copy, also for changes that fetch pixels in any order.
-            some = outputs[piece].copy_(images[piece])
-            changed = change(some, rows)
-            if changed is not some:
-                some.copy_(changed)
+            some = some.to(dtype) if out is None else out.copy_(some)
+        changed = change(some, rows, out)
+        if changed is not out:
+            _put(outputs, piece, changed)
     return outputs
 
 
@@ -142,18 +141,22 @@ def covered(
     by, mask = by.expand_as(outputs), mask.expand(len(images), -1, -1, -1)
     numbers = range(len(images)) if chosen is None else chosen.nonzero().flatten().tolist()
     # Masks are rectangles, nearly always: then it is enough to fill one.
+    boxes = _boxes(mask)
     for number in numbers:
-        box = _box(mask[number])
+        box = boxes[number]
         part, new, place = mask[number][box], by[number][box], outputs[number][box]
         place.copy_(new if bool(part.all()) else torch.where(part, new, place))
     return outputs
 
 
-def _box(mask: Tensor) -> tuple[slice, ...]:
-    """The smallest box around what is true."""
-    box = [slice(None)] * mask.ndim
-    for axis in (each for each in range(mask.ndim) if mask.shape[each] > 1):
-        others = [each for each in range(mask.ndim) if each != axis]
-        hit = mask.view(torch.uint8).amax(others).nonzero()
-        box[axis] = slice(int(hit[0]), int(hit[-1]) + 1) if len(hit) else slice(0, 0)
-    return tuple(box)
+def _boxes(masks: Tensor) -> list[tuple[slice, ...]]:
+    """The smallest box around what is true in each mask; all of it where nothing is."""
+    sides = []
+    for axis in (1, 2, 3):
+        if masks.shape[axis] == 1:
+            sides.append([slice(None)] * len(masks))
+            continue
+        hit = masks.view(torch.uint8).amax([each for each in (1, 2, 3) if each != axis])
+        ends = torch.stack((hit.argmax(1), hit.shape[1] - hit.flip(1).argmax(1)), 1).tolist()
+        sides.append([slice(*each) for each in ends])
+    return list(zip(*sides, strict=True))

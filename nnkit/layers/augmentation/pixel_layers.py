@@ -24,18 +24,27 @@ class PixelLayer(BaseImagePreprocessingLayer):
 
     def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
         # Mixtures of channels are several times faster on whole planes.
-        planes = self.as_floats(self.channels_first(images).contiguous())
+        dtype, like = self.output_type(images), torch.contiguous_format
+        planes = self.channels_first(images).to(dtype, copy=True, memory_format=like)
         return self.as_given(self.recolored(planes, transformation))
 
     def recolored(self, planes: Tensor, transformation: Any) -> Tensor:
-        """Some images (batch, channels, height, width), floats, with their parameters."""
+        """Some images (batch, channels, height, width), a copy in floats, with their parameters."""
         raise NotImplementedError
 
-    def mixed(self, images: Tensor, matrix: Tensor) -> Tensor:
+    def mixed(self, images: Tensor, matrix: Tensor, out: Tensor | None = None) -> Tensor:
         """Each channel as a sum of the old ones: (old, new) weights, also for each image."""
-        if self._first:
-            return torch.matmul(matrix.mT, images.flatten(2)).view_as(images)
-        return torch.matmul(images.flatten(1, 2), matrix).view_as(images)
+        start = 2 if self._first else 1
+        pixels, into = (
+            None if each is None else each.flatten(start, start + 1) for each in (images, out)
+        )
+        factors = (matrix.mT, pixels) if self._first else (pixels, matrix)
+        made = torch.matmul(*factors, out=into)
+        return made.view_as(images) if out is None else out
+
+    def by_channel(self, values: Tensor) -> Tensor:
+        """One number for each channel, with axes to multiply a batch by."""
+        return values.reshape(1, -1, 1, 1) if self._first else values.reshape(1, 1, 1, -1)
 
     def a_row(self, values: Tensor, images: Tensor) -> Tensor:
         """One number for each channel of each image, as a row of pixels where that is faster."""
@@ -98,6 +107,10 @@ class RangedLayer(PixelLayer):
     def clip(self, images: Tensor) -> Tensor:
         """Images cut to the range, in place: give a tensor that was made here."""
         return images.clamp_(*self.value_range)
+
+    def fill_bytes(self, images: Tensor) -> bool:
+        """Whether images are bytes and have their range, so that bits can be changed."""
+        return images.dtype is torch.uint8 and self.value_range == (0, 255)
 
     def to_bytes(self, images: Tensor) -> Tensor:
         """Images as if they went from 0 to 255."""
