@@ -7,6 +7,7 @@ expected and what came.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -19,6 +20,7 @@ __all__ = [
     "image_format",
     "number",
     "one_of",
+    "path_text",
     "positive",
     "sizes",
     "whole",
@@ -113,6 +115,16 @@ def check_in_range(who: Any, axis: Any, shape: Sequence[int | None]) -> None:
         )
     if len({one % rank for one in each}) < len(each):
         raise ShapeError(f"{_called(who)}: axis={axis!r} names an axis of {tuple(shape)} twice.")
+
+
+def path_text(who: Any, argument: str, value: Any) -> str:
+    """The path that was given (a string, bytes or `os.PathLike`) as a string."""
+    try:
+        return os.fsdecode(value)
+    except TypeError:
+        raise ArgumentError(
+            f"{_called(who)}: {argument} must be a string or a path, got {value!r}."
+        ) from None
 
 
 def positive(who: Any, argument: str, value: Any, *, least: int = 1) -> int:

@@ -6,6 +6,7 @@ import os
 from time import monotonic
 from typing import Any, Protocol
 
+from nnkit.arguments import path_text
 from nnkit.callbacks.base import Callback
 from nnkit.errors import ArgumentError
 
@@ -54,7 +55,8 @@ class BackupAndRestore(Callback):
         *,
         save_seconds: float | None = None,
     ) -> None:
-        if not backup_dir:
+        self.backup_dir = path_text(self, "backup_dir", backup_dir)
+        if not self.backup_dir:
             raise ArgumentError("BackupAndRestore expects a folder, but backup_dir is empty.")
         counts = isinstance(save_freq, int) and not isinstance(save_freq, bool) and save_freq > 0
         if save_freq != "epoch" and save_freq is not False and not counts:
@@ -66,7 +68,6 @@ class BackupAndRestore(Callback):
             raise ArgumentError(
                 f"BackupAndRestore expects save_seconds from 0 up, or None, not {save_seconds!r}."
             )
-        self.backup_dir = os.fspath(backup_dir)
         self.save_freq = save_freq
         self.double_checkpoint = double_checkpoint
         self.delete_checkpoint = delete_checkpoint

@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from nnkit.arguments import path_text
 from nnkit.callbacks.base import Callback
 from nnkit.errors import ArgumentError
 
@@ -36,7 +37,7 @@ class CSVLogger(Callback):
     ) -> None:
         if not isinstance(separator, str) or len(separator) != 1:
             raise ArgumentError(f"CSVLogger expects one character as separator, not {separator!r}.")
-        self.filename = os.fspath(filename)
+        self.filename = path_text(self, "filename", filename)
         self.sep = separator
         self.append = append
         self.keys: list[str] | None = None

@@ -6,6 +6,7 @@ import importlib
 import os
 from typing import Any
 
+from nnkit.arguments import path_text
 from nnkit.callbacks.base import Callback
 from nnkit.callbacks.console import line_of
 from nnkit.callbacks.monitor import best_index
@@ -74,6 +75,7 @@ class History(Callback):
         Returns: the matplotlib figure. Epochs count from 1 on it, as they do on the screen.
         Raises: ImportError if matplotlib is not installed, ArgumentError before any epoch.
         """
+        path = None if path is None else path_text(self, "path", path)
         names = [name for name in self.history if name.removeprefix("val_") == name]
         names += [name for name in self.history if name.removeprefix("val_") not in names]
         if not names:

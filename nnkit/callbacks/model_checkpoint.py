@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from nnkit.arguments import path_text
 from nnkit.callbacks.console import number, say
 from nnkit.callbacks.monitor import Monitor
 from nnkit.errors import ArgumentError
@@ -43,7 +44,7 @@ class ModelCheckpoint(Monitor):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode, initial_value_threshold)
-        self.filepath = os.fspath(filepath)
+        self.filepath = path_text(self, "filepath", filepath)
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only

@@ -43,7 +43,7 @@ class RemoteMonitor(Callback):
         headers: dict[str, str] | None = None,
         send_as_json: bool = False,
     ) -> None:
-        if not root.startswith(("http://", "https://")):
+        if not isinstance(root, str) or not root.startswith(("http://", "https://")):
             raise ArgumentError(
                 f"RemoteMonitor expects a root that begins with http:// or https://, not {root!r}."
             )

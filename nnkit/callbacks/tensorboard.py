@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from nnkit.arguments import path_text
 from nnkit.callbacks.base import Callback
 from nnkit.callbacks.optimizer_rate import learning_rate
 from nnkit.errors import ArgumentError
@@ -58,7 +59,7 @@ class TensorBoard(Callback):
                 f"TensorBoard expects update_freq='epoch', 'batch' or a number of batches, not "
                 f"{update_freq!r}."
             )
-        self.log_dir = os.fspath(log_dir)
+        self.log_dir = path_text(self, "log_dir", log_dir)
         self.histogram_freq = histogram_freq
         self.write_graph = write_graph
         self.write_images = write_images

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nnkit.arguments import path_text
 from nnkit.errors import ArgumentError, DataError, DownloadError
 from nnkit.utils.download import cache_folder, get_file, matches_hash
 
@@ -48,7 +49,7 @@ def fetch(file: RemoteFile, title: str, name: str | None = None, otherwise: str 
 
     Raises: DownloadError, which says what to save where.
     """
-    name = name or file.name
+    name = path_text(title, "path", name or file.name)
     kept = f"{name}_archive" if file.extract else name
     own = cache_folder() / file.folder / kept
     keras = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nnkit.arguments import path_text
 from nnkit.errors import ArgumentError, NotBuiltError
 from nnkit.saving.atomic import replacing
 from nnkit.symbolic import SymbolicTensor
@@ -48,7 +49,7 @@ def export(
         are not known.
     Source: keras.Model.export
     """
-    path = Path(filepath)
+    path = Path(path_text("export", "filepath", filepath))
     kind = format or _FORMATS.get(path.suffix)
     if kind not in _FORMATS.values():
         raise ArgumentError(

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nnkit.arguments import path_text
 from nnkit.errors import ArgumentError, FileError, NotBuiltError
 from nnkit.layer import Layer
 from nnkit.saving import torch_state
@@ -216,10 +217,7 @@ _FORMATS: dict[str, Callable[[Path, bool, bool], _Format]] = {
 def _path_and_format(
     filepath: str | os.PathLike[str], reading: bool = False, by_name: bool = False
 ) -> tuple[Path, _Format]:
-    try:
-        path = Path(filepath)
-    except TypeError as exc:
-        raise ArgumentError(f"A file's name must be a string or a path, got {filepath!r}.") from exc
+    path = Path(path_text("A file of weights", "filepath", filepath))
     for ending, make in _FORMATS.items():
         if path.name.endswith(ending):
             if path.is_dir():

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nnkit.arguments import path_text
 from nnkit.errors import ArgumentError, FileError, NnkitError
 from nnkit.layer import Layer
 from nnkit.layer_config import refuse_computed
@@ -111,12 +112,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _path(filepath: Any) -> Path:
-    try:
-        path = Path(filepath)
-    except TypeError as error:
-        raise ArgumentError(
-            f"A file's name must be a string or a path, got {filepath!r}."
-        ) from error
+    path = Path(path_text("A model's file", "filepath", filepath))
     if path.suffix not in (".keras", *_LEGACY):
         raise ArgumentError(
             f"The name of a model's file must end in '.keras' (or '.h5', as before Keras 3), "

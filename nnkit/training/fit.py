@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from nnkit.arguments import path_text
 from nnkit.callbacks import BackupAndRestore, CallbackList, History
 from nnkit.data import make_batches, split_validation, takes_batch_size, unpack_x_y_sample_weight
 from nnkit.errors import ArgumentError, NotCompiledError, warn_user
@@ -110,6 +111,7 @@ class Fit(Passes):
                 raise ArgumentError(
                     "fit was given resume= and a BackupAndRestore, which do the same. Use one."
                 )
+            resume = path_text("fit", "resume", resume)
             kept = BackupAndRestore(resume, delete_checkpoint=False, save_seconds=_SAVE_SECONDS)
             callbacks = [*([] if callbacks is None else [callbacks]), kept]
         params = {"epochs": epochs, "steps": batches.steps, "verbose": verbosity(verbose)}

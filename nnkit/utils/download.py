@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
+from nnkit.arguments import path_text
 from nnkit.errors import ArgumentError, DownloadError, unknown_name
 from nnkit.utils.archive import extract_archive
 
@@ -66,13 +67,14 @@ def get_file(
     Raises: ArgumentError for unfit arguments; DownloadError if the file cannot be fetched, is
         damaged, or holds names that lead outside its folder.
     """
-    if not origin:
-        raise ArgumentError("get_file needs origin, the URL of the file.")
+    if not isinstance(origin, str) or not origin:
+        raise ArgumentError(f"get_file needs origin, the URL of the file, got {origin!r}.")
+    place = path_text("get_file", "cache_dir", cache_folder() if cache_dir is None else cache_dir)
     if file_hash is None and md5_hash is not None:
         file_hash, hash_algorithm = md5_hash, "md5"
     algorithm = _algorithm(file_hash, hash_algorithm)
     file_name, folder_name = _names(fname, origin, extract or untar)
-    folder = Path(cache_folder() if cache_dir is None else cache_dir).expanduser() / cache_subdir
+    folder = Path(place).expanduser() / cache_subdir
     target = folder / file_name
     fetch = force_download or not target.exists()
     if not fetch and file_hash and not matches_hash(target, file_hash, algorithm):
@@ -125,7 +127,7 @@ def _names(fname: str | os.PathLike[str] | None, origin: str, extract: bool) -> 
     parts = urllib.parse.urlsplit(origin)
     if parts.scheme not in ("http", "https", "file"):
         raise ArgumentError(f"origin expects a http, https or file URL, got {origin!r}.")
-    name = os.fspath(fname) if fname else parts.path.rsplit("/", 1)[-1]
+    name = path_text("get_file", "fname", fname) if fname else parts.path.rsplit("/", 1)[-1]
     if not name:
         raise ArgumentError(f"{origin!r} does not end in a file name. Give fname.")
     if name in (".", "..") or any(mark in name for mark in {"/", "\\", os.sep}):

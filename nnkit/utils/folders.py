@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from nnkit.arguments import path_text
 from nnkit.errors import ArgumentError, DataError, unknown_name
 
 __all__ = [
@@ -107,7 +108,7 @@ def index_folder(
 
     Raises: ArgumentError or DataError when there are no files or classes, or another number.
     """
-    directory = os.fspath(directory)
+    directory = path_text("A folder of files", "directory", directory)
     if not os.path.isdir(directory):
         raise DataError(f"There is no folder {directory!r}.")
     inferred = isinstance(labels, str)

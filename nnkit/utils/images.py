@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nnkit.arguments import path_text
 from nnkit.config import floatx, image_data_format
 from nnkit.errors import ArgumentError, DataError, unknown_name
 from nnkit.ops.resizing import resize
@@ -206,7 +207,9 @@ def save_img(
         file_format: such as "png"; by the file's name when None.
         **kwargs: for PIL's save, such as quality=90.
     """
-    if file_format is None and isinstance(path, (str, os.PathLike)):
+    if not hasattr(path, "write"):
+        path = path_text("save_img", "path", path)
+    if file_format is None and isinstance(path, str):
         file_format = Path(path).suffix[1:]
     file_format = "jpeg" if (file_format or "").lower() == "jpg" else file_format
     picture = array_to_img(x, data_format=data_format, scale=scale)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import io
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from nnkit.arguments import path_text
 from nnkit.errors import ArgumentError, unknown_name
 from nnkit.utils.diagram import Box, Diagram, diagram_of
 from nnkit.utils.layout import arrange
@@ -133,12 +133,12 @@ def plot_model(
     Returns: an IPython image when IPython is running, else None.
     Raises: NotBuiltError for an unbuilt model; ArgumentError for an unknown format or argument.
     """
+    path = Path(path_text("plot_model", "to_file", to_file))
+    path = path if path.suffix else path.with_suffix(".png")
     dot = model_to_dot(
         model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi,
         show_layer_activations=show_layer_activations, show_trainable=show_trainable, **kwargs,
     )  # fmt: skip
-    path = Path(os.fspath(to_file))
-    path = path if path.suffix else path.with_suffix(".png")
     dot.write(path, format=path.suffix[1:].lower())
     if "IPython" in sys.modules and path.suffix in (".png", ".jpg"):
         return importlib.import_module("IPython.display").Image(filename=str(path))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.arguments import path_text
 from nnkit.config import floatx, image_data_format
 from nnkit.errors import ArgumentError, unknown_name
 from nnkit.preprocessing.image.iterators import Iterator, save_batch
@@ -169,7 +170,7 @@ class DirectoryIterator(FileIterator):
             save_prefix=save_prefix, save_format=save_format, subset=subset,
             interpolation=interpolation, keep_aspect_ratio=keep_aspect_ratio, dtype=dtype,
         )  # fmt: skip
-        self.directory = os.fspath(directory)
+        self.directory = path_text("flow_from_directory", "directory", directory)
         names = class_folders(self.directory, classes or None)
         self.num_classes = len(names)
         self.class_indices = {name: number for number, name in enumerate(names)}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.arguments import path_text
 from nnkit.errors import ArgumentError, DataError
 from nnkit.preprocessing.image.directory import FileIterator
 
@@ -53,7 +54,7 @@ class DataFrameIterator(FileIterator):
             save_prefix=save_prefix, save_format=save_format, subset=subset,
             interpolation=interpolation, keep_aspect_ratio=keep_aspect_ratio, dtype=dtype,
         )  # fmt: skip
-        self.directory = os.fspath(directory or "")
+        self.directory = path_text("flow_from_dataframe", "directory", directory or "")
         with_classes = class_mode in ("categorical", "binary", "sparse")
         self._check(dataframe, x_col, y_col, weight_col)
         frame = self._with_files(dataframe, x_col) if validate_filenames else dataframe
