@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from nnkit.errors import FileError
-from nnkit.saving.atomic import replacing
+from nnkit.saving.atomic import flowing, replacing
+from nnkit.saving.checksum import BLOCK
+from nnkit.saving.file_part import Part
 
 __all__ = ["read_state", "write_state"]
 
-_MARK = b"nnkit state 1\n"
+_MARK, _HASH_SIZE = b"nnkit state 1\n", 32
 
 
 class _Hashing(io.RawIOBase):
@@ -34,7 +37,7 @@ class _Hashing(io.RawIOBase):
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
     """Write plain data into a file, whole or not at all, with a hash at its end."""
-    with replacing(path) as part, part.open("wb") as file:
+    with replacing(path) as part, flowing(part) as file:
         file.write(_MARK)
         through = _Hashing(file)
         torch.save(state, through)  # type: ignore[arg-type]  # all it needs is `write`
@@ -46,12 +49,16 @@ def read_state(path: Path) -> dict[str, Any]:
 
     Raises: FileError if the file is damaged or something else.
     """
-    data = path.read_bytes()
-    body, digest = data[len(_MARK) : -32], data[-32:]
-    if not data.startswith(_MARK) or hashlib.sha256(body).digest() != digest:
-        raise FileError(f"{str(path)!r} is no state of a training, or is damaged.")
-    try:
-        found: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-    except Exception as exc:  # whatever the bytes make torch raise
-        raise FileError(f"{str(path)!r} holds more than plain data, and is refused.") from exc
-    return found
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size - len(_MARK) - _HASH_SIZE
+        mark, part = file.read(len(_MARK)), Part(file, len(_MARK), size)
+        found = hashlib.sha256()
+        for at in range(0, size, BLOCK):
+            found.update(part.bytes_at(at, BLOCK))
+        if mark != _MARK or size < 0 or found.digest() != file.read(_HASH_SIZE):
+            raise FileError(f"{str(path)!r} is no state of a training, or is damaged.")
+        try:
+            state: dict[str, Any] = torch.load(part, map_location="cpu", weights_only=True)  # type: ignore[arg-type]
+        except Exception as exc:  # whatever the bytes make torch raise
+            raise FileError(f"{str(path)!r} holds more than plain data, and is refused.") from exc
+    return state
