@@ -69,7 +69,8 @@ def normalize(x: Any, axis: int | None = -1, order: float = 2) -> Any:
     """Scale an array so that its norm along an axis is 1; zeros stay zeros.
 
     Args:
-        x: array or tensor; a tensor gives a tensor.
+        x: array or tensor; a tensor gives a tensor. An array of one axis becomes one row, as in
+            Keras.
         axis: the axis whose values make up one vector; None for the array as a whole.
         order: which norm, such as 1, 2 or np.inf.
 
@@ -84,7 +85,8 @@ def normalize(x: Any, axis: int | None = -1, order: float = 2) -> Any:
         values = array if array.is_floating_point() else array.to(torch.get_default_dtype())
         length = torch.linalg.vector_norm(values, ord=order, dim=axis, keepdim=True)
         return values / torch.where(length == 0, torch.ones_like(length), length)
+    rows = np.atleast_2d(array)
     if axis is None:
-        return normalize(array.reshape(-1), -1, order).reshape(array.shape)
+        return normalize(array.reshape(-1), -1, order).reshape(rows.shape)
     length = np.linalg.norm(array, ord=order, axis=axis, keepdims=True)
-    return array / np.where(length == 0, 1, length).astype(length.dtype)
+    return rows / np.where(length == 0, 1, length).astype(length.dtype)

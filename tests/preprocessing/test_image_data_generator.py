@@ -133,7 +133,6 @@ FLOW, FOLDER, TABLE = "flow", "flow_from_directory", "flow_from_dataframe"
         (FOLDER, {"color_mode": "bgr"}, ArgumentError, "Unknown color_mode"),
         (FOLDER, {"subset": "half"}, ArgumentError, "Unknown subset"),
         (FOLDER, {"classes": ["a", "c"]}, ArgumentError, "'c', but the folders .* are: a, b"),
-        (FOLDER, {"classes": ["a"], "class_mode": "binary"}, ArgumentError, "two class folders"),
         (TABLE, {"x_col": "file"}, ArgumentError, "no column 'file'; it has: filename, class, n"),
         (TABLE, {"x_col": "n"}, DataError, "x_col='n' must hold file names"),
         (TABLE, {"y_col": "n"}, DataError, "expects class names as text in the column y_col='n'"),
@@ -158,6 +157,12 @@ def test_files_that_are_missing_are_told(folder: Path) -> None:
     assert flow.filenames == ["a/0.png"]
     with pytest.warns(UserWarning, match="classes has no effect with class_mode=None"):
         ImageDataGenerator().flow_from_dataframe(FRAME, folder, class_mode=None, classes=["a"])
+
+
+def test_three_class_folders_are_not_binary(folder: Path) -> None:
+    (folder / "c").mkdir()
+    with pytest.raises(ArgumentError, match=r"expects two class folders, but .* has 3: a, b, c"):
+        ImageDataGenerator().flow_from_directory(folder, class_mode="binary")
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,12 @@ def test_normalize(kind: Any, axis: int | None, order: float, expected: Any) -> 
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+def test_normalize_makes_a_row_of_an_array_of_one_axis() -> None:
+    for axis in (-1, 0, None):
+        assert normalize(np.array([3.0, 4.0]), axis).tolist() == [[0.6, 0.8]]
+    assert normalize(torch.tensor([3.0, 4.0])).shape == (2,)  # as in Keras too
+
+
 def test_normalize_refuses_an_axis_that_is_not_there() -> None:
     with pytest.raises(ArgumentError, match=r"no axis 2 in an array of shape \(3, 2\)"):
         normalize(np.array(ROWS), 2)

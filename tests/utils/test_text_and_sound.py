@@ -38,6 +38,45 @@ def test_texts(tmp_path: Path) -> None:
         text_dataset_from_directory(tmp_path, format="torch")
 
 
+def texts_of(folder: Path, **options: Any) -> list[Any]:
+    options = {"shuffle": False, "batch_size": None, "verbose": False, **options}
+    return list(text_dataset_from_directory(folder, **options))
+
+
+def test_which_texts_are_found(tmp_path: Path) -> None:
+    """The order, the labels and the texts are those of Keras."""
+    files = {
+        "b/1.txt": b"one", "b/deep/2.TXT": b"two", "b/.hidden.txt": b"hidden", "b/0.md": b"no",
+        "a/empty.txt": b"", "a/lines.txt": b"x\r\ny\rz\n", "a/.in/3.txt": b"three",
+        ".git/4.txt": b"no class", "top.txt": b"top", "a/mark.txt": b"\xef\xbb\xbfbom",
+    }  # fmt: skip
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "link").symlink_to(tmp_path / "b" / "deep")
+    a, b = ["", "x\ny\nz\n", "\ufeffbom", "three"], ["hidden", "one", "two"]
+    with pytest.warns(UserWarning, match="class folder 'c' holds no files"):
+        assert [text for text, _ in texts_of(tmp_path)] == [*a, *b]
+    linked = texts_of(tmp_path, follow_links=True)
+    assert [int(label) for _, label in linked] == [0] * 4 + [1] * 3 + [2]
+    some = texts_of(tmp_path, class_names=["b", "a"], label_mode="categorical")
+    assert [text for text, _ in some] == [*b, *a]
+    assert some[0][1].tolist() == [1.0, 0.0]
+    plain = ["top", "no class", *a[:3], "three", *b]
+    assert texts_of(tmp_path, labels=None) == texts_of(tmp_path, labels=None, label_mode=None)
+    assert texts_of(tmp_path, labels=None, max_length=2) == [text[:2] for text in plain]
+    given = texts_of(tmp_path, labels=[0, 1] * 4 + [1], label_mode="binary")
+    assert [(text, float(y)) for text, y in given] == list(
+        zip(plain, [0, 1] * 4 + [1], strict=True)
+    )
+    parts = [
+        texts_of(tmp_path, labels=None, validation_split=0.3, subset=subset)
+        for subset in ("training", "validation")
+    ]
+    assert parts == [plain[:-2], plain[-2:]]
+
+
 def write_sound(path: Path, values: Any, width: int = 2, channels: int = 1) -> None:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(channels)

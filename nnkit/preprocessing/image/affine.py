@@ -59,9 +59,10 @@ def apply_affine_transform(
         return x
     axes = (channel_axis, min(row_axis, col_axis), max(row_axis, col_axis))
     planes = np.moveaxis(x, axes, (0, 1, 2))
-    middle = np.array([x.shape[row_axis] / 2 - 0.5, x.shape[col_axis] / 2 - 0.5])
-    linear = matrix[:2, :2]
-    offset = matrix[:2, 2] + middle - linear @ middle
+    # By the products that Keras forms: a place on the edge must not fall beside it by a rounding.
+    there, back = (_moved(x.shape[row_axis], x.shape[col_axis], sign) for sign in (-1, 1))
+    centred = np.dot(np.dot(back, matrix), there)
+    linear, offset = centred[:2, :2], centred[:2, 2]
     if col_axis > row_axis:
         # The old code swaps both axes of the matrix here, after placing its middle.
         linear, offset = linear[::-1, ::-1], offset[::-1]
@@ -70,7 +71,17 @@ def apply_affine_transform(
         line[0] * rows + line[1] * columns + o for line, o in zip(linear, offset, strict=True)
     ]
     done = _sample(planes, places, order, fill_mode, cval)
+    if x.dtype.kind in "iu":
+        limits = np.iinfo(x.dtype)
+        done = np.trunc(done + np.copysign(0.5, done)).clip(limits.min, limits.max)
     return np.moveaxis(done.astype(x.dtype), (0, 1, 2), axes)
+
+
+def _moved(height: int, width: int, sign: int) -> np.ndarray:
+    """The shift of a picture's middle, from 0 (1) or to it (-1)."""
+    return np.array(
+        [[1, 0, sign * (height / 2 - 0.5)], [0, 1, sign * (width / 2 - 0.5)], [0, 0, 1]]
+    )
 
 
 def _matrix(

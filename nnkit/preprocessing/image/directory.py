@@ -183,7 +183,7 @@ class DirectoryIterator(FileIterator):
             numbers += [number] * len(found)
         self.filenames = [os.path.relpath(path, self.directory) for path in self.filepaths]
         self.classes = np.array(numbers, "int32")
-        if class_mode == "binary" and len(names) != 2:
+        if class_mode == "binary" and len(names) > 2:
             raise ArgumentError(
                 f"class_mode='binary' expects two class folders, but {self.directory!r} has "
                 f"{len(names)}: {', '.join(names)}."

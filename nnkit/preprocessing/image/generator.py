@@ -260,17 +260,18 @@ class ImageDataGenerator:
             x -= np.mean(x, keepdims=True)
         if self.samplewise_std_normalization:
             x /= np.std(x, keepdims=True) + 1e-6
-        if self.featurewise_center:
-            x -= self._learned("mean", "featurewise_center", 0.0)
-        if self.featurewise_std_normalization:
-            x /= self._learned("std", "featurewise_std_normalization", 1.0) + 1e-6
-        if self.zca_whitening:
-            matrix = self._learned("zca_whitening_matrix", "zca_whitening", None)
-            if matrix is not None:
-                x = (x.reshape(-1, math.prod(x.shape[-3:])) @ matrix).reshape(x.shape)
+        if (mean := self._learned("mean", "featurewise_center")) is not None:
+            x -= mean
+        if (std := self._learned("std", "featurewise_std_normalization")) is not None:
+            x /= std + 1e-6
+        if (matrix := self._learned("zca_whitening_matrix", "zca_whitening")) is not None:
+            x = (x.reshape(-1, math.prod(x.shape[-3:])) @ matrix).reshape(x.shape)
         return x
 
-    def _learned(self, name: str, wish: str, default: Any) -> Any:
+    def _learned(self, name: str, wish: str) -> Any:
+        """What `fit` has learned, if it is wished for."""
+        if not getattr(self, wish):
+            return None
         value = getattr(self, name)
         if value is None:
             warnings.warn(
@@ -278,7 +279,6 @@ class ImageDataGenerator:
                 f"Call fit(x) first.",
                 stacklevel=3,
             )
-            return default
         return value
 
     def fit(self, x: Any, augment: bool = False, rounds: int = 1, seed: int | None = None) -> None:
