@@ -15,6 +15,7 @@ from nnkit.tree import flatten
 from nnkit.weights import built_for_real
 
 __all__ = [
+    "Held",
     "add_activity_loss",
     "adopt_lists",
     "as_shape",
@@ -23,6 +24,7 @@ __all__ = [
     "first_shape",
     "holds",
     "is_shape",
+    "listed",
     "positional",
     "takes_several",
     "tracked_build",
@@ -80,18 +82,80 @@ def first_shape(layer: Any, kwargs: dict[str, Any]) -> Shape | None:
     return (batch, *shape)
 
 
+# Private attributes of models that hold modules for other reasons.
+_NO_CHILDREN = {"_stack", "_compile_config"}
+_HELD = "_held"  # after an attribute's name, the key of its modules
+
+
+class Held(nn.ModuleList):
+    """The modules in a list or dict that has other things in it too, and stays as it is.
+
+    Args:
+        modules: nested as they are there.
+        attribute: the layer's name for it.
+    """
+
+    def __init__(self, modules: list[nn.Module], attribute: str = "") -> None:
+        super().__init__(modules)
+        self.attribute = attribute
+
+
 def adopt_lists(layer: Any) -> None:
-    """Register modules that were appended to a plain list or dict in Keras's habit."""
+    """Register the modules in plain lists, tuples and dicts, nested or not, as Keras tracks them.
+
+    Those with nothing but modules become torch's; what has more in it stays as it is.
+    """
     for name, value in list(layer.__dict__.items()):
-        if name.startswith("_") or type(value) not in (list, dict):
+        hidden = name.startswith("_") and (name not in layer._child_order or name in _NO_CHILDREN)
+        if hidden or type(value) not in (list, tuple, dict):
             continue
-        items = value.values() if isinstance(value, dict) else value
-        if not items or not all(isinstance(v, nn.Module) for v in items):
+        held = _held(value, name)
+        if not held:
             continue
-        del layer.__dict__[name]
-        setattr(layer, name, nn.ModuleDict(value) if isinstance(value, dict) else value)
-        order = [*layer._child_order, *layer._modules]
-        layer._modules = {k: layer._modules[k] for k in dict.fromkeys(order) if k in layer._modules}
+        torchs = _as_torchs(value)
+        if torchs is None:
+            layer.add_module(name + _HELD, held)
+        else:
+            del layer.__dict__[name]
+            setattr(layer, name, torchs)
+        modules = layer._modules
+        named = [key for name in layer._child_order for key in (name, name + _HELD)]
+        order = dict.fromkeys([*named, *modules])
+        layer.__dict__["_modules"] = {key: modules[key] for key in order if key in modules}
+
+
+def _as_torchs(value: Any) -> Any:
+    """A nested list, tuple or dict of modules as torch's kinds of them; None if it cannot be."""
+    if isinstance(value, nn.Module):
+        return value
+    if not isinstance(value, (list, tuple, dict)) or not value:
+        return None
+    items = [_as_torchs(item) for item in (value.values() if isinstance(value, dict) else value)]
+    if any(item is None for item in items):
+        return None
+    if not isinstance(value, dict):
+        return nn.ModuleList(items)
+    if not all(isinstance(key, str) and not hasattr(nn.ModuleDict, key) for key in value):
+        return None
+    return nn.ModuleDict(dict(zip(value, items, strict=True)))
+
+
+def _held(value: Any, name: str) -> Held:
+    items = value.values() if isinstance(value, dict) else value
+    found = [
+        _held(item, "") if isinstance(item, (list, tuple, dict)) else item
+        for item in items
+        if isinstance(item, (list, tuple, dict, nn.Module))
+    ]
+    return Held([item for item in found if not isinstance(item, Held) or item], name)
+
+
+def listed(module: nn.Module) -> list[nn.Module]:
+    """A module, or in place of a list or dict of modules the modules in it, however nested."""
+    if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
+        items = module.values() if isinstance(module, nn.ModuleDict) else module
+        return [each for item in items for each in listed(item)]
+    return [module]
 
 
 def positional(method: Callable[..., Any]) -> list[str]:

@@ -384,7 +384,7 @@ class Layer(Configured, Filed, LossOwner):
             )
         if isinstance(value, nn.Module) and "_modules" not in self.__dict__:
             self._refuse_unborn()
-        if isinstance(value, (nn.Module, list, dict)) and "_child_order" in self.__dict__:
+        if isinstance(value, (nn.Module, list, tuple, dict)) and "_child_order" in self.__dict__:
             self._child_order.setdefault(name)
         if type(value) in (list, tuple) and value and all(isinstance(v, nn.Module) for v in value):
             value = nn.ModuleList(value)

@@ -108,6 +108,7 @@ LATE = {
     ("nnkit.saving.weights", "nnkit.saving.legacy_weights"),
     ("nnkit.saving.whole_models", "nnkit.saving.archive"),
     ("nnkit.saving.whole_models", "nnkit.saving.legacy_model"),
+    ("nnkit.saving.weights", "nnkit.saving.archive"),
     ("nnkit.saving.weights", "nnkit.saving.model_parts"),
 }
 

@@ -173,6 +173,6 @@ def _last_map(outputs: Any, start: Any, name: str) -> Any:
         if isinstance(found, SymbolicTensor) and found.ndim == 4 and found is not start:
             return found
     raise ArgumentError(
-        f"{name} has no feature map to stop at with include_top=False. Leave its top, or give a "
-        f"torch module that ends in features."
+        f"{name} has no feature map to stop at with include_top=False; transformers have none. Put "
+        f"torch.nn.Identity() in the place of the module's classifier, and keep include_top=True."
     )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nnkit.conventions import adopt_lists, takes_several
+from nnkit.conventions import adopt_lists, listed, takes_several
 from nnkit.errors import ArgumentError, GraphError, NotBuiltError, ShapeError, unknown_name
 from nnkit.graph import Graph
 from nnkit.layer import Layer
@@ -208,14 +208,13 @@ class Model(OldMethods, Written, Trainer, Layer):
         if self._graph is not None:  # what else a subclass holds is none of them
             operations = self._graph.operations
             return [op for op in operations if not isinstance(op, Function)]
-        found: list[Layer] = []
-        for child in self._modules.values():
-            if isinstance(child, (nn.ModuleList, nn.ModuleDict)):
-                items = child.values() if isinstance(child, nn.ModuleDict) else child
-                found.extend(as_layer(item) for item in items)
-            elif child is not None and not isinstance(child, nn.modules.loss._Loss):
-                found.append(as_layer(child))
-        return found
+        found = [
+            as_layer(each)
+            for child in self._modules.values()
+            if child is not None and not isinstance(child, nn.modules.loss._Loss)
+            for each in listed(child)
+        ]
+        return list(dict.fromkeys(found))
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name, or by its place in `layers`.

@@ -13,8 +13,8 @@ import os
 import struct
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -34,9 +34,10 @@ from nnkit.saving.model_parts import (
     take_assets,
     write,
 )
+from nnkit.saving.places import Contents
 from nnkit.serialization import is_object_config, sharing_objects
 
-__all__ = ["load", "save"]
+__all__ = ["load", "opened_weights", "save"]
 
 # The version of Keras whose format this is; Keras reads files of its own and of later ones.
 _KERAS_VERSION = "3.15.1"
@@ -109,23 +110,13 @@ def load(path: Path, size: int, custom_objects: Any, compile: bool) -> Any:
 def _load(
     archive: zipfile.ZipFile, path: Path, file: Any, size: int, custom_objects: Any, compile: bool
 ) -> Any:
-    members = {member.filename: member for member in archive.infolist()}
-    for name, member in members.items():
-        parts = PurePosixPath(name.replace("\\", "/")).parts
-        if ".." in parts or name.startswith(("/", "\\")) or ":" in name:
-            raise FileError(f"its member {name!r} reaches out of the archive, which is refused.")
-        if member.compress_type == zipfile.ZIP_STORED and member.file_size > size:
-            raise FileError(f"its member {name!r} claims to be larger than the file.")
-    if _CONFIG not in members or _WEIGHTS not in members:
-        raise FileError(f"a model's archive holds {_CONFIG} and {_WEIGHTS}; this one does not.")
+    members = _members(archive, size)
     config = read_config(_read(archive, members[_CONFIG], CONFIG_LIMIT))
     if not is_object_config(config):
         raise FileError(f"its {_CONFIG} is not the config of a model.")
     compiled = config.pop("compile_config", None)
-    with (
-        _member(archive, file, members[_WEIGHTS], size) as part,
-        opened(path, part) as found,
-    ):
+    part = _part(archive, file, members[_WEIGHTS], size)
+    with opened(path, part) as found:
         with supplying(custom_objects), sharing_objects():
             declared = sum(stored.size for stored in found.weights.values())
             model = made(config, declared, size)
@@ -142,7 +133,50 @@ def _load(
                 model.compile_from_config(compiled)
         if compile and compiled:
             load_optimizer(model, found.optimizer)
+    _verify(archive, members[_WEIGHTS], part)  # the model is not handed out before
     return model
+
+
+@contextmanager
+def opened_weights(path: Path, opened: Callable[..., Any] = opened) -> Iterator[Contents]:
+    """The weights in an archive, for a model that is there already; the file stays open.
+
+    Args:
+        path: of the archive.
+        opened: how the file of weights inside it is opened.
+
+    Raises: FileError when it is damaged, or something else.
+    """
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "rb"))
+            size = os.fstat(file.fileno()).st_size
+            archive = stack.enter_context(zipfile.ZipFile(stack.enter_context(open(path, "rb"))))
+            member = _members(archive, size)[_WEIGHTS]
+            part = _part(archive, file, member, size)
+            _verify(archive, member, part)  # nothing is taken from a damaged file
+        except FileError as error:
+            raise FileError(f"{str(path)!r}: {error}") from error
+        except Exception as error:  # bytes that are no zip can make its reader raise anything
+            raise FileError(
+                f"{str(path)!r} is no archive of a model, or is damaged "
+                f"({type(error).__name__}: {error})."
+            ) from error
+        yield stack.enter_context(opened(path, part))
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """What is in the archive of a model, by name."""
+    members = {member.filename: member for member in archive.infolist()}
+    for name, member in members.items():
+        parts = PurePosixPath(name.replace("\\", "/")).parts
+        if ".." in parts or name.startswith(("/", "\\")) or ":" in name:
+            raise FileError(f"its member {name!r} reaches out of the archive, which is refused.")
+        if member.compress_type == zipfile.ZIP_STORED and member.file_size > size:
+            raise FileError(f"its member {name!r} claims to be larger than the file.")
+    if _CONFIG not in members or _WEIGHTS not in members:
+        raise FileError(f"a model's archive holds {_CONFIG} and {_WEIGHTS}; this one does not.")
+    return members
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes:
@@ -158,21 +192,21 @@ def _asset(archive: zipfile.ZipFile, members: Any, name: str, size: int) -> byte
     return None if member is None else _read(archive, member, size + 2**23)
 
 
-@contextmanager
-def _member(
-    archive: zipfile.ZipFile, file: Any, member: zipfile.ZipInfo, size: int
-) -> Iterator[Part]:
+def _part(archive: zipfile.ZipFile, file: Any, member: zipfile.ZipInfo, size: int) -> Part:
     """The weights as a file: the part of the archive they are, or their unpacked bytes."""
     if member.compress_type != zipfile.ZIP_STORED:
         unpacked = _read(archive, member, 2 * size + 2**26)
-        yield Part(io.BytesIO(unpacked), 0, len(unpacked))
-        return
+        return Part(io.BytesIO(unpacked), 0, len(unpacked))
     archive.open(member).close()  # sees whether the member is one that can be read
     file.seek(member.header_offset)
     name, extra = struct.unpack("<26xHH", file.read(30))
     start = member.header_offset + 30 + name + extra
-    part = SummedPart(file, start, member.file_size)
-    yield part
-    # The model is not handed out before.
+    return SummedPart(file, start, member.file_size)
+
+
+def _verify(archive: zipfile.ZipFile, member: zipfile.ZipInfo, part: Part) -> None:
+    """Compare the checksum of a part that was read where it lies."""
+    if not isinstance(part, SummedPart):
+        return  # zipfile has looked
     if archive.comment != _seal(member, part.total()) and part.crc32() != member.CRC:
         raise FileError(f"its member {member.filename!r} is damaged: its checksum is another.")

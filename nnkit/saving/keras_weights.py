@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nnkit.conventions import Held
 from nnkit.layer import Layer
 from nnkit.layers.raw_data import DataLayer
 from nnkit.layers.recurrent_base import Recurrent
@@ -148,9 +149,9 @@ def places_by_name(model: Layer) -> dict[str, Place]:
 
 
 @contextmanager
-def opened_by_name(path: Path) -> Iterator[Contents]:
+def opened_by_name(path: Path, part: Part | None = None) -> Iterator[Contents]:
     """As `opened`, with the names of the layers at the top instead of their classes."""
-    with reading(path) as reader:
+    with reading(path, part) as reader:
         names = {}
         weights, optimizer = _contents(reader)
         with telling(path):
@@ -223,7 +224,9 @@ def _walk_list(items: Iterable[nn.Module], prefix: str, seen: set[int]) -> Itera
 def children(module: WeightOwner) -> list[tuple[str, Any]]:
     """What Keras's walk meets below an object: attributes by name, private ones last."""
     found: dict[str, Any] = {
-        name: child if _items(child) is None else _items(child)
+        child.attribute if isinstance(child, Held) else name: (
+            child if _items(child) is None else _items(child)
+        )
         for name, child in module._modules.items()
         if child is not None
     }

@@ -87,7 +87,8 @@ def load_weights(
 
     Args:
         model: a model or layer that has been built.
-        filepath: ends as in `save_weights`.
+        filepath: ends as in `save_weights`, or in ".keras": a whole model, of which the weights
+            are taken.
         skip_mismatch: True loads every layer whose weights all fit, and warns about the others.
         by_name: True loads the layers that have the same name in the file, and leaves the others.
 
@@ -204,6 +205,16 @@ _PT = _Format(torch_state.write_pt, torch_state.places, torch_state.opened_pt, _
 _SAFETENSORS = _Format(
     torch_state.write_safetensors, torch_state.places, torch_state.opened_safetensors, _STATE_ADVICE
 )
+
+
+def _archive(path: Path, reading: bool, by_name: bool) -> _Format:
+    weights: Any = importlib.import_module("nnkit.saving.keras_weights")
+    archive: Any = importlib.import_module("nnkit.saving.archive")
+    form = _h5(path.with_suffix(".weights.h5"), False, by_name)
+    inner = weights.opened_by_name if by_name else weights.opened
+    return form._replace(opened=lambda path: archive.opened_weights(path, inner))
+
+
 _FORMATS: dict[str, Callable[[Path, bool, bool], _Format]] = {
     ".weights.h5": _h5,
     ".h5": _h5,
@@ -218,13 +229,14 @@ def _path_and_format(
     filepath: str | os.PathLike[str], reading: bool = False, by_name: bool = False
 ) -> tuple[Path, _Format]:
     path = Path(path_text("A file of weights", "filepath", filepath))
-    for ending, make in _FORMATS.items():
+    formats = {**_FORMATS, ".keras": _archive} if reading else _FORMATS
+    for ending, make in formats.items():
         if path.name.endswith(ending):
             if path.is_dir():
                 raise ArgumentError(f"{str(path)!r} is a folder; give the name of a file.")
             return path, make(path, reading, by_name)
     raise ArgumentError(
-        f"The name of a weights file must end in {', '.join(map(repr, _FORMATS))}; "
+        f"The name of a weights file must end in {', '.join(map(repr, formats))}; "
         f"got {str(path)!r}."
     )
 

@@ -128,6 +128,37 @@ def functional_with_more(k: Any) -> Any:
     return Net()
 
 
+def lists_in_lists(k: Any) -> Any:
+    class Net(k.Model):
+        """Layers in lists of lists, beside other things, under keys of all kinds, and private."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = k.Dense(4)
+            self.blocks = [[k.Dense(4), k.LayerNormalization()], (k.Dense(4), None)]
+            self.pairs = [(k.Dense(4), k.Dense(4))]
+            self.by_key = {1: k.Dense(4), "keys": k.Dense(4)}
+            self._hidden: list[Any] = []
+            for _ in range(2):
+                self._hidden.append(k.Dense(4))
+            self.mixed = [3, k.Dense(4), "x", {"deep": [k.Dense(4)]}]
+            self.again = [self.first]
+            self.last = k.Dense(2)
+
+        def call(self, inputs: Any) -> Any:
+            x = self.first(inputs)
+            for step in [step for part in (*self.blocks, *self.pairs) for step in part]:
+                x = x if step is None else step(x)
+            x = self.by_key[1](x) + self.by_key["keys"](x)
+            for layer in self._hidden:
+                x = layer(x)
+            return self.last(self.mixed[3]["deep"][0](self.mixed[1](x)))
+
+    net = Net()
+    net(torch.zeros(2, 3))
+    return net
+
+
 def torch_modules(k: Any) -> Any:
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4)).eval()
     return k.Sequential([k.Input((3,)), k.Dense(3), k.TorchModuleWrapper(module)])
@@ -183,6 +214,7 @@ MODELS: dict[str, tuple[Callable[[Any], Any], list[tuple[int, ...]]]] = {
     ),
     "nested": (nested, [(2, 3), (2, 6)]),
     "subclassed": (subclassed, [(2, 3)]),
+    "lists in lists": (lists_in_lists, [(2, 3)]),
     "functional with more": (functional_with_more, [(2, 3)]),
     "torch modules": (torch_modules, [(2, 3)]),
 }
@@ -246,6 +278,26 @@ def test_we_load_theirs(tmp_path: Path, make: Any, shapes: Any) -> None:
     theirs.save_weights(tmp_path / "a.weights.h5")
     load_weights(ours, tmp_path / "a.weights.h5")
     assert_equal(ours, theirs, shapes, tmp_path)
+
+
+def test_layers_in_lists_come_in_keras_order() -> None:
+    ours, theirs = lists_in_lists(OURS), lists_in_lists(THEIRS)
+    kinds = [[type(layer).__name__ for layer in model.layers] for model in (ours, theirs)]
+    assert kinds[0] == kinds[1]
+    assert ours.count_params() == theirs.count_params()
+    assert len(list(ours.parameters())) == len(theirs.trainable_weights)
+
+
+def test_weights_of_a_whole_model(tmp_path: Path) -> None:
+    ours, theirs = lists_in_lists(OURS), lists_in_lists(THEIRS)
+    shake(ours, 1)
+    theirs.save(tmp_path / "theirs.keras")
+    load_weights(ours, tmp_path / "theirs.keras")
+    assert_equal(ours, theirs, [(2, 3)], tmp_path)
+    shake(ours, 2)
+    ours.save(tmp_path / "ours.keras")
+    theirs.load_weights(tmp_path / "ours.keras")
+    assert_equal(ours, theirs, [(2, 3)], tmp_path)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])

@@ -442,15 +442,64 @@ def test_a_declared_size_is_not_believed(tmp_path: Path) -> None:
         load_weights(model, tmp_path / "a.weights.h5")
 
 
+# -- weights of a whole model ----------------------------------------------------------------------
+
+
+def test_a_whole_model_gives_its_weights(tmp_path: Path) -> None:
+    source, model = (Sequential([Input((3,)), Dense(4), Dense(2)]) for _ in range(2))
+    source.compile("adam", "mse")
+    model.compile("adam", "mse")
+    source.train_on_batch(np.ones((2, 3)), np.ones((2, 2)))
+    source.save(tmp_path / "a.keras")
+    load_weights(model, tmp_path / "a.keras")
+    for mine, other in zip(model.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert int(model.optimizer.iterations) == 1
+    with pytest.raises(FileError, match=r"does not fit .*\n.*of another shape"):
+        load_weights(Sequential([Input((3,)), Dense(5), Dense(2)]), tmp_path / "a.keras")
+
+
+def test_by_name_from_a_whole_model(tmp_path: Path) -> None:
+    source = Sequential([Input((3,)), Dense(2, name="same"), Dense(2, name="first")])
+    model = Sequential([Input((3,)), Dense(2, name="other"), Dense(3), Dense(2, name="first")])
+    source.save(tmp_path / "a.keras")
+    with pytest.raises(FileError, match=r"kernel of 'first'\): \(3, 2\) in the model"):
+        load_weights(model, tmp_path / "a.keras", by_name=True)
+    model = Sequential([Input((3,)), Dense(2, name="other"), Dense(2, name="first")])
+    before = model.layers[0].get_weights()
+    load_weights(model, tmp_path / "a.keras", by_name=True)
+    np.testing.assert_array_equal(model.layers[0].get_weights()[0], before[0])
+    np.testing.assert_array_equal(
+        model.layers[1].get_weights()[0], source.layers[1].get_weights()[0]
+    )
+
+
+@pytest.mark.parametrize("kind", ["changed", "cut", "foreign", "empty"])
+def test_a_damaged_model_changes_nothing(tmp_path: Path, kind: str) -> None:
+    model, path = stack(), tmp_path / "a.keras"
+    stack().save(path)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"model.weights.h5") + 3000] ^= 1
+    content = {"changed": bytes(data), "cut": bytes(data[:500]), "foreign": b"hello", "empty": b""}
+    path.write_bytes(content[kind])
+    before = model.get_weights()
+    match = "its checksum is another" if kind == "changed" else "no archive of a model, or is dam"
+    with pytest.raises(FileError, match=match):
+        load_weights(model, path)
+    for mine, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
 # -- arguments -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["a.keras", "a", "a.ckpt"])
 @pytest.mark.parametrize("use", [save_weights, load_weights])
 def test_other_endings_are_refused(tmp_path: Path, name: str, use: Any) -> None:
-    known = (
-        r"must end in '.weights.h5', '.h5', '.hdf5', '.pt', '.pth', '.safetensors'; got '.*" + name
-    )
+    known = r"must end in '.weights.h5', '.h5', '.hdf5', '.pt', '.pth', '.safetensors'"
+    if use is load_weights:
+        name, known = name.replace(".keras", ".zip"), known + ", '.keras'"
+    known += "; got '.*" + name
     with pytest.raises(ArgumentError, match=known):
         use(stack(), tmp_path / name)
 
