@@ -25,11 +25,12 @@ _FILLS = ("constant", "nearest", "wrap", "mirror", "reflect")
 def pulled(
     images: Tensor,
     noise: Tensor,
-    alpha: float,
-    sigma: float,
+    alpha: Any,
+    sigma: Any,
     interpolation: str,
     fill: tuple[str, Any],
     data_format: str | None = None,
+    widest: float | None = None,
 ) -> Tensor:
     """Images whose pixels come from places that noise, blurred, moves them to.
 
@@ -41,8 +42,9 @@ def pulled(
         interpolation: "bilinear" or "nearest".
         fill: the mode outside, and the constant.
         data_format: "channels_last" (also None) or "channels_first".
+        widest: sigma at most, where sigma is a tensor that Python cannot read.
     """
-    window = int(6 * sigma) | 1
+    window = int(6 * (sigma if widest is None else widest)) | 1
     moves = gaussian_blur((noise * sigma).flatten(0, 1).unsqueeze(-1), (window,) * 2, (sigma,) * 2)
     right, down = (moves.squeeze(-1) * alpha).chunk(2)
     y = torch.arange(noise.shape[2], device=noise.device).unsqueeze(1)

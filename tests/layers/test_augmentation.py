@@ -191,13 +191,39 @@ def test_any_mask_is_covered() -> None:
     assert torch.equal(layer.transform_images(IMAGES, given), wanted)
 
 
-@pytest.mark.parametrize("make", [L.RandomFlip, L.Equalization, lambda: L.RandomRotation(0.2)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        L.Equalization,
+        L.AutoContrast,
+        *(make for make in RANDOM if isinstance(make(), (
+            L.RandomFlip, L.RandomRotation, L.RandomCrop, L.RandomElasticTransform,
+            L.RandomSaturation, L.RandomGrayscale, L.RandomErasing, L.CutMix, L.RandomColorJitter,
+        ))),
+    ],
+    ids=lambda make: make().name,
+)  # fmt: skip
 def test_compiled_layers_ask_no_values(make: Callable[..., Any]) -> None:
+    torch._dynamo.reset()
     model = nnkit.Sequential([nnkit.Input((9, 8, 3)), make()])
     compiled = torch.compile(
         lambda images: model(images, training=True), backend="eager", fullgraph=True
     )
-    assert compiled(IMAGES).shape == IMAGES.shape
+    images = IMAGES.repeat(5, 1, 1, 1)
+    found = [compiled(images) for _ in range(4)]
+    assert found[0].shape[1:] == model.output.shape[1:]
+    steady = isinstance(model.layers[-1], (L.Equalization, L.AutoContrast))
+    assert all(torch.equal(found[0], one) for one in found[1:]) is steady
+
+
+def test_a_compiled_crop_is_a_part_of_the_image() -> None:
+    crop = L.RandomCrop(5, 4)
+    crop(IMAGES)
+    compiled = torch.compile(crop, backend="eager", fullgraph=True)
+    places = IMAGES[0].unfold(0, 5, 1).unfold(1, 4, 1).movedim(2, -1).flatten(0, 1)
+    for _ in range(8):
+        part = compiled(IMAGES, training=True)[0]
+        assert any(torch.equal(part, place) for place in places)
 
 
 # -- against torchvision ---------------------------------------------------------------------------

@@ -113,9 +113,12 @@ class RandomCrop(WarpLayer):
         _, height, width = self.sizes_of(data)
         part = (self.height, self.width)
         if training and height > part[0] and width > part[1]:
-            draws = self.draws(data, seed, "cpu").uniform((2,)).tolist()
-            room = height - part[0] + 1, width - part[1] + 1
-            corner = _Corner(int(draw * size) for draw, size in zip(draws, room, strict=True))
+            # A compiled graph cannot hand numbers to Python: there they stay tensors.
+            compiled = torch.compiler.is_compiling()
+            draws = self.draws(data, seed, None if compiled else "cpu").uniform((2,))
+            down, across = draws.unbind() if compiled else draws.tolist()
+            down, across = down * (height - part[0] + 1), across * (width - part[1] + 1)
+            corner = _Corner((down.long(), across.long()) if compiled else (int(down), int(across)))
         else:
             tall, wide = self._window(height, width)
             corner = _Corner(((height - tall) // 2, (width - wide) // 2))
@@ -130,11 +133,16 @@ class RandomCrop(WarpLayer):
         return tall, wide
 
     def _part(self, images: Tensor, transformation: Any, training: bool, kind: str) -> Tensor:
-        top, left = (int(each) for each in transformation)
         size = self.height, self.width
         tall, wide = size if training else self._window(*self.sizes_of(images)[1:])
-        rows, columns = slice(top, top + tall), slice(left, left + wide)
-        part = self.as_given(self.channels_first(images)[..., rows, columns])
+        places = transformation if torch.compiler.is_compiling() else map(int, transformation)
+        rows, columns = (
+            start + torch.arange(length, device=images.device)
+            if isinstance(start, Tensor)
+            else slice(start, start + length)
+            for start, length in zip(places, (tall, wide), strict=True)
+        )
+        part = self.as_given(self.channels_first(images)[..., rows, :][..., columns])
         if self.sizes_of(part)[1:] == size:
             return part
         part = part if kind == "nearest" else self.as_floats(part)

@@ -127,24 +127,29 @@ class RandomElasticTransform(WarpLayer):
             return None
         batch, height, width = self.sizes_of(data)
         draws = self.draws(data, seed)
-        # The size of the blur's window depends on this number, so Python has to know it.
-        factor = float(self.draws(data, seed, "cpu").uniform((), *self.scale))
+        # The size of the blur's window depends on this number, so Python has to know it; a compiled
+        # graph, which cannot tell it, takes the largest window there may be.
+        compiled = torch.compiler.is_compiling()
+        factor = self.draws(data, seed, None if compiled else "cpu").uniform((), *self.scale)
         return {
             "apply_transform": draws.chances(batch, self.factor),
-            "distortion_factor": factor,
+            "distortion_factor": factor if compiled else float(factor),
             "noise": draws.normal((batch, 2, height, width)),
         }
 
     def _transform_images(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
         batch, height, width = self.sizes_of(images)
-        factor = float(transformation["distortion_factor"])
-        reach, sigma = max(height, width) * 0.1 * factor, min(height, width) * 0.05 * factor
+        factor, compiled = transformation["distortion_factor"], torch.compiler.is_compiling()
+        factor = factor if compiled else float(factor)
+        least = min(height, width) * 0.05
+        reach, sigma = max(height, width) * 0.1 * factor, least * factor
         noise = transformation.get("noise")
         if noise is None:  # parameters written by hand, or Keras's
             noise = self.draws(images).normal((batch, 2, height, width))
         fill = self.fill_mode, self.fill_value
         moves = noise.movedim(1, 0)
-        changed = pulled(images, moves, reach, sigma, interpolation, fill, self.data_format)
+        widest = least * self.scale[1] if compiled else None
+        changed = pulled(images, moves, reach, sigma, interpolation, fill, self.data_format, widest)
         return changed.clamp_(*self.value_range) if images.is_floating_point() else changed
 
     def transform_bounding_boxes(
