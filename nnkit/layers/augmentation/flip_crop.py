@@ -69,7 +69,7 @@ class RandomFlip(WarpLayer):
         return torch.where(transformation["flips"].reshape(-1, 1, 1), flipped, boxes)
 
 
-class _Corner(tuple[int, int]):
+class _Corner(tuple[Any, Any]):
     """The first row and column of a part, with the sizes of the part and of the image."""
 
     part: tuple[int, int]
