@@ -62,9 +62,16 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _leave_memory(path: Path) -> None:
     """Give the memory in which the system keeps a file to the one that will replace it."""
-    if _ADVISE is not None and path.is_file():
+    if path.is_file():
         with suppress(OSError), open(path, "rb") as file:
-            _ADVISE(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            _not_needed(file.fileno(), 0, 0)
+
+
+def _not_needed(file: int, start: int, size: int) -> None:
+    """Tell the system that a part of a file (0 for all of it) need not stay in memory."""
+    if hasattr(os, "posix_fadvise"):  # not on every system
+        with suppress(OSError):  # nor on every disk
+            os.posix_fadvise(file, start, size, os.POSIX_FADV_DONTNEED)
 
 
 def flowing(path: Path) -> BinaryIO:
@@ -73,7 +80,6 @@ def flowing(path: Path) -> BinaryIO:
 
 
 _STEP = 2**22  # bytes
-_ADVISE = getattr(os, "posix_fadvise", None)
 
 
 class _Flowing(io.FileIO):
@@ -84,10 +90,10 @@ class _Flowing(io.FileIO):
     def write(self, data: Any) -> int:
         count = super().write(memoryview(data)[:_STEP])  # the rest is asked for again
         here = self.tell()
-        if _ADVISE is not None and here - self._begun >= _STEP:
-            # Says that it is not needed in memory, at which the system begins to write it; it stays
-            # in memory meanwhile, for whoever reads it next.
-            _ADVISE(self.fileno(), self._begun, here - self._begun, os.POSIX_FADV_DONTNEED)
+        if here - self._begun >= _STEP:
+            # At this the system begins to write it; it stays in memory meanwhile, for whoever reads
+            # it next.
+            _not_needed(self.fileno(), self._begun, here - self._begun)
             self._begun = here
         return count
 

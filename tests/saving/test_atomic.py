@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -153,13 +154,16 @@ def test_a_process_killed_while_saving_leaves_the_old_or_the_new_file(tmp_path: 
     assert int(done.stdout.split()[2]) > 50  # it was no idle test
 
 
-@pytest.mark.parametrize("advise", [True, False])
+@pytest.mark.parametrize("system", ["takes advice", "refuses it", "knows none"])
 def test_what_flows_to_the_disk_is_what_was_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, advise: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
 ) -> None:
     monkeypatch.setattr(atomic, "_STEP", 1000)
-    if not advise:  # as on systems that cannot be told
-        monkeypatch.setattr(atomic, "_ADVISE", None)
+    if system == "refuses it":
+        refuse = OSError(22, "Invalid argument")
+        monkeypatch.setattr(atomic.os, "posix_fadvise", Mock(side_effect=refuse), raising=False)
+    elif system == "knows none":
+        monkeypatch.delattr(atomic.os, "posix_fadvise", raising=False)
     data = bytes(range(256)) * 40
     with replacing(tmp_path / "a") as part, atomic.flowing(part) as file:
         for start, stop in ((0, 1), (1, 900), (900, 901), (901, 7000), (7000, len(data))):
