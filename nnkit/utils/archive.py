@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 import tarfile
 import uuid
 import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from nnkit.errors import DownloadError, unknown_name
+from nnkit.errors import DownloadError, NnkitError, unknown_name
 
 __all__ = ["extract_archive"]
+
+_OF_THE_ARCHIVE = (None, errno.EINVAL, errno.ENOTDIR, errno.EISDIR)
 
 
 def extract_archive(
@@ -53,7 +55,11 @@ def extract_archive(
             shutil.copytree(scratch, folder, symlinks=True, dirs_exist_ok=True)
         else:
             os.replace(scratch, folder)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as exc:
+    except NnkitError:
+        raise
+    except Exception as exc:  # each kind of compression has errors of its own
+        if isinstance(exc, OSError) and exc.errno not in _OF_THE_ARCHIVE:
+            raise  # a full disk, or a folder that may not be written
         raise DownloadError(f"{archive} is damaged: {exc}. Delete it and fetch it again.") from exc
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

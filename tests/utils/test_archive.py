@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tarfile
@@ -124,6 +125,43 @@ def test_a_damaged_archive(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match=r"data_archive is damaged: .* Delete it"):
         unpack(tmp_path / "a", tmp_path)
     assert os.listdir(tmp_path / "cache" / "datasets") == ["data_archive"]
+
+
+@pytest.mark.parametrize("mode", ["gz", "bz2", "xz", "zip", "zip bz2", "zip xz"])
+def test_damage_inside_of_each_compression(mode: str, tmp_path: Path) -> None:
+    data = os.urandom(2_000_000)  # several blocks, so that the first is whole
+    if mode.startswith("zip"):
+        methods = {"zip": zipfile.ZIP_DEFLATED, "zip bz2": zipfile.ZIP_BZIP2}
+        with zipfile.ZipFile(tmp_path / "a", "w", methods.get(mode, zipfile.ZIP_LZMA)) as opened:
+            opened.writestr("a", data)
+    else:
+        member = tarfile.TarInfo("a")
+        member.size = len(data)
+        with tarfile.open(tmp_path / "a", f"w:{mode}") as opened:
+            opened.addfile(member, io.BytesIO(data))
+    damaged = bytearray((tmp_path / "a").read_bytes())
+    damaged[1_500_000:1_500_400] = bytes(400)
+    (tmp_path / "a").write_bytes(damaged)
+    with pytest.raises(DownloadError, match=r"data_archive is damaged: .* Delete it"):
+        unpack(tmp_path / "a", tmp_path)
+    assert os.listdir(tmp_path / "cache" / "datasets") == ["data_archive"]
+
+
+def test_members_that_do_not_fit_together(tmp_path: Path) -> None:
+    for bad in (("hard", (HARD, "nothing")), ("top/below", b"x")):
+        make_tar(tmp_path / "a", [*GOOD, bad, ("top", b"x"), ("top/below", b"x")])
+        with pytest.raises(DownloadError, match="data_archive is damaged"):
+            unpack(tmp_path / "a", tmp_path)
+
+
+def test_a_full_disk_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    make_zip(tmp_path / "a", GOOD)
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
+    with pytest.raises(OSError, match="No space left"):
+        unpack(tmp_path / "a", tmp_path)
 
 
 @pytest.mark.parametrize("formats", ["auto", "zip", None, []])
