@@ -42,7 +42,8 @@ class Step(NamedTuple):
         arguments: (args, kwargs) with `Slot` leaves, when there is more.
         targets: the slots of the results: one int, or a nesting of them.
         free: slots that nobody reads later, so that their memory can go.
-        door: whether to enter by the layer's checks, which alone know `training=`.
+        door: how to enter a layer: None behind its door; CASTING where only something must be
+            cast; FRONT by its checks, which alone know `training=`.
     """
 
     module: str | None
@@ -51,7 +52,11 @@ class Step(NamedTuple):
     arguments: Any
     targets: Any
     free: tuple[int, ...]
-    door: bool
+    door: str | None
+
+
+# See `Step.door`.
+CASTING, FRONT = "casting", "front"
 
 
 class Graph:
@@ -174,7 +179,11 @@ class Graph:
             layer = not isinstance(node.op, Function)
             if layer and "training" in kwargs:
                 note_recorded()
-            door = layer and ("training" in kwargs or node.op.casts((node.args, node.kwargs)))
+            door = None
+            if layer and "training" in kwargs:
+                door = FRONT
+            elif layer and node.op.casts((node.args, node.kwargs)):
+                door = CASTING
             calls.append((node.op, args, kwargs, numbers(node.outputs), door))
         self.output_slots: list[int] = numbers(self.flat_outputs)
         self.mask_slots: list[int | None] = numbers(self.masks)
@@ -199,17 +208,18 @@ class Graph:
             )
             needed |= used
         self.steps = steps[::-1]
+        self._plan = [*map(tuple, self.steps)]  # which Python takes apart faster
 
-    def at_doors(self) -> list[Step]:
+    def at_doors(self) -> list[tuple[Any, ...]]:
         """The steps with every module entered by its front door, where torch.fx is noticed."""
-        return [step._replace(door=step.module is not None) for step in self.steps]
+        return [tuple(step._replace(door=step.module and FRONT)) for step in self.steps]
 
     def run(
         self,
         modules: Mapping[str, nn.Module | None],
         constants: Mapping[str, Any],
         inputs: list[Any],
-        steps: list[Step] | None = None,
+        steps: list[tuple[Any, ...]] | None = None,
     ) -> tuple[Any, list[Any]]:
         """Compute the outputs and their masks.
 
@@ -226,17 +236,18 @@ class Graph:
             values[slot] = value
         for name, slot in self.constant_slots.items():
             values[slot] = constants[name]
-        for key, function, sources, arguments, targets, free, door in steps or self.steps:
+        for key, function, sources, arguments, targets, free, door in steps or self._plan:
             call: Any
             if function is not None:
                 call = function.fn
             else:
-                module: Any = modules[key]  # type: ignore[index]
+                module: Any = modules[key]
                 # The graph has checked the shapes, so a layer is entered behind its own checks,
                 # where torch enters a module.
                 call = module._compiled_call_impl or module._call_impl
-                if door:
-                    call = as_layer(module)
+                if door is not None:
+                    layer = as_layer(module)
+                    call = layer if door is FRONT else layer.cast_and_call
             # One and two sources are most calls; a comprehension would be a frame of its own.
             if sources is not None:
                 if len(sources) == 1:
@@ -247,7 +258,7 @@ class Graph:
                     result = call(*[values[i] for i in sources])
             else:
                 args, kwargs = _fill(arguments, values)
-                if door and "training" in kwargs:
+                if door is FRONT and "training" in kwargs:
                     kwargs["training"] = asked_mode(kwargs["training"])
                 result = call(*args, **kwargs)
             if type(targets) is int:

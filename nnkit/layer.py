@@ -129,7 +129,7 @@ class Layer(Configured, Filed, LossOwner):
         self._take_policy(dtype)
         self._inbound_nodes: list[Node] = []
         self._child_order: dict[str, None] = {}
-        self._seen: Any = None
+        self._seen: Any = None  # the shape of the last input, which was found to fit
         self._built_for: dict[str, Any] = {}
         self._first_output: Any = None
         self._fixed: dict[str, int] = {}
@@ -230,18 +230,18 @@ class Layer(Configured, Filed, LossOwner):
             if isinstance(value, (np.ndarray, list, tuple)):  # such as masks
                 kwargs[name] = map_structure(self._array_as_tensor, value)
         first = args[0] if args else None
-        run: Any = self._wrapped_call_impl
+        run: Any = self._compiled_call_impl or self._call_impl
         was_built = self.built
         as_before = (
             len(args) == 1
             and type(first) is torch.Tensor
-            and first.dtype is self._compute
+            and first.dtype is self._seen_dtype
             and was_built
             and not torch.compiler.is_compiling()  # which would make a program for each shape
             and first.shape == self._seen
         )
         if not as_before:
-            if is_traced((args, kwargs)):
+            if type(first) is not torch.Tensor and is_traced((args, kwargs)):
                 return trace_call(self, args, kwargs, training)
             args, kwargs = self._receive(args, kwargs)
             first = args[0] if args else None
@@ -299,10 +299,10 @@ class Layer(Configured, Filed, LossOwner):
     def _prepare(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         first = args[0] if args else None
         if self.built and isinstance(first, torch.Tensor):
-            if first.shape == self._seen:
-                return
-            self.check_input(tuple(first.shape))
-            self._seen = first.shape
+            if first.shape != self._seen:
+                self.check_input(tuple(first.shape))
+                self._seen = first.shape
+            self._seen_dtype = first.dtype if self.takes(first.dtype) else None
             return
         shapes = [map_structure(shape_of, value) for value in args]
         self._build_once(shapes, args, kwargs)

@@ -40,6 +40,7 @@ class PolicyOwner(nn.Module):
     _dtype: torch.dtype
     _compute: Any = None  # a dtype, once the layer is made
     _mixed: bool = False
+    _seen_dtype: torch.dtype | None = None
 
     def _take_policy(self, identifier: Any) -> None:
         policy = given = dtype_policies.get(identifier)
@@ -51,6 +52,7 @@ class PolicyOwner(nn.Module):
             "_dtype": kept,
             "_compute": compute,
             "_mixed": kept is not compute,
+            "_seen_dtype": None,  # of the last input, if it is computed on as it is
         }
         self.__dict__.update(found)  # past torch's slow __setattr__
 
@@ -123,6 +125,14 @@ class PolicyOwner(nn.Module):
         """Whether a call on these symbolic tensors needs anything cast."""
         kinds = [leaf.dtype for leaf in flatten(symbolic) if hasattr(leaf, "dtype")]
         return self._mixed or not all(map(self.takes, kinds))
+
+    def cast_and_call(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute as the policy asks, in a graph: the shapes are known to fit there."""
+        args, kwargs = self._cast_all(args, kwargs)
+        run: Any = self._compiled_call_impl or self._call_impl
+        if not (self._mixed or in_region()):
+            return run(*args, **kwargs)
+        return self._in_policy(run, *args, **kwargs)
 
     def _in_policy(self, run: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """The outputs of `run`, computed as a mixed policy, or a layer above that has one, asks."""

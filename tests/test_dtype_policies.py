@@ -224,3 +224,29 @@ def test_torch_autocast_of_the_caller_is_left_alone() -> None:
     model(torch.ones(1, 4))
     with torch.autocast("cpu", torch.bfloat16):
         assert model(torch.ones(1, 4)).dtype == torch.bfloat16
+
+
+def test_what_was_seen_before_is_cast_when_the_policy_has_changed() -> None:
+    layer, x = Dense(2), torch.ones(1, 3)
+    assert [layer(x).dtype for _ in range(2)] == [torch.float32] * 2
+    assert layer(x.double()).dtype == torch.float32
+    layer.dtype_policy = "mixed_bfloat16"
+    assert [layer(x).dtype for _ in range(2)] == [torch.bfloat16] * 2
+    layer.dtype_policy = "float32"
+    layer.double()
+    assert [layer(each).dtype for each in (x, x.double())] == [torch.float64] * 2
+
+
+def test_layers_of_a_graph_cast_behind_their_doors() -> None:
+    inputs = Input((3,))
+    half = Dense(4, dtype="mixed_bfloat16")(inputs)
+    model = Model(inputs, [half, Dense(2, dtype="float64")(half), Dense(2)(half)])
+    outputs = model(torch.ones(1, 3))
+    kinds = [torch.bfloat16, torch.float64, torch.float32]
+    assert [output.dtype for output in outputs] == kinds
+    first, wide, _ = model.layers[1:]
+    with torch.autocast("cpu", torch.bfloat16):
+        wanted = torch.nn.functional.linear(torch.ones(1, 3), first.weight, first.bias)
+    assert torch.equal(outputs[0], wanted)
+    exact = torch.nn.functional.linear(wanted.double(), wide.weight, wide.bias)
+    assert torch.equal(outputs[1], exact)

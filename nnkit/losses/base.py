@@ -53,14 +53,9 @@ def check_function(who: Any, value: Any) -> Any:
 
 
 def fusible(loss: Loss, y_true: Any, y_pred: Any) -> bool:
-    """Whether targets and outputs are tensors that need no conversion and carry no mask."""
-    return (
-        isinstance(y_pred, Tensor)
-        and isinstance(y_true, Tensor)
-        and y_pred.dtype is loss._torch_dtype
-        and mask_of(y_pred) is None
-        and y_pred.numel() > 0
-    )
+    """Whether targets and outputs are tensors that need no conversion."""
+    tensors = isinstance(y_pred, Tensor) and isinstance(y_true, Tensor)
+    return tensors and y_pred.dtype is loss._torch_dtype and y_pred.numel() > 0
 
 
 class Loss:
@@ -110,13 +105,13 @@ class Loss:
             y_pred: outputs; a mask on them (`_keras_mask`) leaves out the places it marks False.
             sample_weight: one weight per sample or per loss value.
         """
-        if sample_weight is None and self.reduction in MEANS:
+        mask, dtype = mask_of(y_pred), self._torch_dtype
+        if not isinstance(y_pred, Tensor) or y_pred.dtype is not dtype:
+            y_pred = each_tensor(y_pred, lambda y: as_prediction(y, dtype))
+        if sample_weight is None and mask is None and self.reduction in MEANS:
             fused = self._fused_mean(y_true, y_pred)
             if fused is not None:
                 return fused
-        mask = mask_of(y_pred)
-        dtype = self._torch_dtype
-        y_pred = each_tensor(y_pred, lambda y: as_prediction(y, dtype))
         values = self.call(self._targets(y_true, y_pred), y_pred)
         return self._reduce(values, sample_weight, mask)
 

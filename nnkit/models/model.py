@@ -142,25 +142,31 @@ class Model(OldMethods, Written, Trainer, Layer):
 
     def call(self, inputs: Any, *more: Any) -> Any:
         if self._graph is None:
-            raise NotBuiltError(
-                f"{self.label} does not know what to compute. Write a call(self, inputs) method, "
-                f"or make it with Model(inputs, outputs)."
-            )
-        graph, steps, doors = self._graph, None, self._doors
+            self._finish_for_call()
+        graph: Any = self._graph
+        doors, steps = self._doors, None
         if len(doors) == 1 and isinstance(inputs, torch.Tensor) and not more:
             tensors = [doors[0](inputs, self)]  # most calls
         elif is_traced(inputs):
-            tensors = unpacked(inputs, graph.inputs) if len(doors) > 1 else [inputs]
+            tensors = [inputs] if len(doors) == 1 else unpacked(inputs, graph.inputs)
             steps = graph.at_doors()
         else:
             tensors = self._matched((inputs, *more) if more else inputs)
             tensors = [door(each, self) for door, each in zip(doors, tensors, strict=True)]
+        graph = self._graph  # a door may have made a wider one
         constants = {key: getattr(self, key) for key in graph.constants} if graph.constants else {}
         outputs, masks = graph.run(self._modules, constants, tensors, steps)
         if graph.has_masks:
             for output, mask in zip(flatten(outputs), masks, strict=True):
                 attach_mask(output, mask)
         return outputs
+
+    def _finish_for_call(self) -> None:
+        """Make the graph that a call needs."""
+        raise NotBuiltError(
+            f"{self.label} does not know what to compute. Write a call(self, inputs) method, "
+            f"or make it with Model(inputs, outputs)."
+        )
 
     def _admits(self, shape: tuple[int, ...]) -> bool:
         """Whether a shape that the inputs do not name is good all the same."""

@@ -186,12 +186,11 @@ class Sequential(Model):
             self._modules = {layer.key: _bare(layer) for layer in order}
         return self._graph
 
-    def call(self, inputs: Any) -> Any:
-        if self._graph is None:
-            self._finish()
+    def _finish_for_call(self) -> None:
         if not self._stack:
             raise NotBuiltError(f"{self.label} has no layers. Add some with .add(layer).")
-        return super().call(inputs)
+        if self._finish() is None:
+            super()._finish_for_call()
 
     @property
     def layers(self) -> list[Layer]:

@@ -18,8 +18,9 @@ __all__ = ["Collector", "check_out", "on_host", "one_batch"]
 
 def one_batch(x: Any, batch_size: int | None, device: torch.device) -> torch.Tensor | None:
     """A few samples as the one batch they are; None when they need the whole machinery."""
+    shape = x.shape
     usual = batch_size is None or isinstance(batch_size, int)
-    if not usual or not x.ndim or not 0 < x.shape[0] <= (batch_size or 32):
+    if not usual or not shape or not 0 < shape[0] <= (batch_size or 32):
         return None
     if isinstance(x, np.ndarray):
         if x.dtype not in (np.float32, np.uint8) or not x.flags.writeable:
@@ -28,7 +29,7 @@ def one_batch(x: Any, batch_size: int | None, device: torch.device) -> torch.Ten
     elif x.dtype is not torch.float32:
         return None
     # A sum is the fastest look for NaN; the long way says where they are.
-    if not x.is_cuda and x.is_floating_point() and not math.isfinite(x.sum().item()):
+    if x.is_cpu and x.dtype is torch.float32 and not math.isfinite(x.sum().item()):
         return None
     return x if x.device == device else x.to(device)
 
