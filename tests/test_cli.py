@@ -45,9 +45,11 @@ def test_a_program(tmp_path: Path) -> None:
     np.testing.assert_allclose(got, model.predict(x, verbose=0), atol=1e-5)
 
 
-def test_a_model_described_by_json(tmp_path: Path) -> None:
+def test_a_model_described_by_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, _ = saved(tmp_path)
     (tmp_path / "m.json").write_text(model.to_json())
+    assert main(["summary", str(tmp_path / "m.json")]) == 0
+    assert "Total params: 119" in capsys.readouterr().out
     model.save_weights(tmp_path / "w.pt")
     words = ["convert", "w.pt", "m.keras", "--like", "m.json", "--force"]
     assert main([str(tmp_path / word) if "." in word else word for word in words]) == 0
@@ -74,7 +76,9 @@ def test_layers_of_ones_own_come_from_a_module(
     nnkit.Sequential([nnkit.Input((2,)), scope["Twice"](), layers.Dense(1)]).save("m.keras")
     nnkit.saving.get_custom_objects().clear()
     assert main(["summary", "m.keras"]) == 1
-    assert "Twice" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "Twice" in err
+    assert "Here: --import MODULE" in err
     assert main(["summary", "m.keras", "--import", "own_layers"]) == 0
     assert "twice (Twice)" in capsys.readouterr().out
 
@@ -99,9 +103,14 @@ def test_summary_of_a_model_and_of_weights(
     [
         (["convert", "m.keras", "m.keras"], "exists. Give --force"),
         (["convert", "none.keras", "m.pt"], "No such file"),
-        (["convert", "m.keras", "m.txt"], "must end in"),
+        (["convert", "none.keras", "m.txt"], "must end in .keras, .h5, .hdf5, .weights.h5, .safe"),
+        (["convert", "m.keras", "m.txt"], ".pt, .pth, .onnx, .pt2, got"),
+        (["convert", "m.txt", "m.keras"], ".pt, .pth, got"),
+        (["convert", "m.keras", "fold.keras"], "fold.keras' is a folder"),
         (["convert", "w.pt", "m.onnx"], "Say which they belong to: --like"),
-        (["convert", "m.onnx", "n.keras"], "must end in"),
+        (["convert", "m.onnx", "n.keras"], "is a program, which holds no model to read back"),
+        (["convert", "m.keras", "n.pt", "--import", "no_such"], "--import no_such: there is no"),
+        (["summary", "m.txt"], "must end in"),
         (["summary", "none.pt"], "No such file"),
     ],
 )
@@ -110,6 +119,23 @@ def test_mistakes_are_told(
 ) -> None:
     model, _ = saved(tmp_path)
     model.save_weights(tmp_path / "w.pt")
+    (tmp_path / "fold.keras").mkdir()
     paths = [str(tmp_path / word) if "." in word else word for word in words]
     assert main(paths) == 1
     assert told in capsys.readouterr().err
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"nnkit {nnkit.__version__}\n"
+
+
+def test_an_import_that_fails_in_its_own_code_shows_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "half_done.py").write_text("import no_such_module\n")
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        main(["summary", "m.keras", "--import", "half_done"])

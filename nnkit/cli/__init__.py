@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import pkgutil
 from collections.abc import Sequence
 
 from nnkit.cli import convert, run, summary
@@ -20,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after the program's name; those of this process when None.
     """
     parser = argparse.ArgumentParser(prog="nnkit", description="Write Keras, get PyTorch.")
+    version = pkgutil.resolve_name("nnkit:__version__")
+    parser.add_argument("--version", action="version", version=f"nnkit {version}")
     subparsers = parser.add_subparsers(required=True, metavar="command")
     for command in _COMMANDS:
         command.add(subparsers)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from nnkit.cli.models import add_imports, open_model
-from nnkit.errors import NnkitError
+from nnkit.cli.models import add_imports, failed, open_model
+from nnkit.errors import ArgumentError, NnkitError
 
 __all__ = ["add"]
 
@@ -30,7 +29,9 @@ def add(subparsers: Any) -> None:
     )
     parser.add_argument("source", type=Path, help="the file to read")
     parser.add_argument("target", type=Path, help="the file to write")
-    parser.add_argument("--like", type=Path, help="a model file (or its .json) for weights")
+    parser.add_argument(
+        "--like", type=Path, metavar="MODEL", help="a model file (or its .json) for weights"
+    )
     parser.add_argument("--force", action="store_true", help="replace the target if it exists")
     add_imports(parser)
     parser.set_defaults(command=_convert)
@@ -38,15 +39,28 @@ def add(subparsers: Any) -> None:
 
 def _convert(options: argparse.Namespace) -> int:
     try:
-        if options.target.exists() and not options.force:
-            raise FileExistsError(f"{str(options.target)!r} exists. Give --force to replace it.")
+        _check(options.source, options.target, options.force)
         model = open_model(options.source, options.like, options.imports)
         _write(model, options.target)
     except (NnkitError, OSError) as error:
-        print(f"nnkit convert: {error}", file=sys.stderr)
-        return 1
+        return failed("convert", error)
     print(f"{options.source} -> {options.target}")
     return 0
+
+
+def _check(source: Path, target: Path, force: bool) -> None:
+    """See that this can be done, before a large file is read for nothing."""
+    if source.name.endswith(_PROGRAMS):
+        raise ArgumentError(f"{str(source)!r} is a program, which holds no model to read back.")
+    for path, endings in ((source, _MODELS + _WEIGHTS), (target, _MODELS + _WEIGHTS + _PROGRAMS)):
+        if not path.name.endswith(endings):
+            raise ArgumentError(
+                f"The name of a file must end in {', '.join(endings)}, got {str(path)!r}."
+            )
+    if target.is_dir():
+        raise IsADirectoryError(f"{str(target)!r} is a folder; give the name of a file.")
+    if target.exists() and not force:
+        raise FileExistsError(f"{str(target)!r} exists. Give --force to replace it.")
 
 
 def _write(model: Any, target: Path) -> None:

@@ -13,7 +13,7 @@ from nnkit.errors import ArgumentError
 from nnkit.models import load_model, model_from_json
 from nnkit.saving.legacy_weights import is_model
 
-__all__ = ["add_imports", "is_weights", "open_model"]
+__all__ = ["add_imports", "failed", "is_weights", "open_model"]
 
 
 def add_imports(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def open_model(path: Path, like: Path | None, imports: list[str]) -> Any:
     """The model in a file.
 
     Args:
-        path: of a model, or of weights.
+        path: of a model (a .json without weights), or of weights.
         like: for weights, a file with the model they belong to: .keras, .h5 or .json.
         imports: modules to import first.
 
@@ -43,13 +43,39 @@ def open_model(path: Path, like: Path | None, imports: list[str]) -> Any:
     """
     sys.path.insert(0, os.getcwd())
     for name in imports:
-        importlib.import_module(name)
+        _import(name)
     if not is_weights(path):
-        return load_model(path)
+        return _model(path)
     if like is None:
         raise ArgumentError(
             f"{str(path)!r} has weights but no model. Say which they belong to: --like m.keras."
         )
-    model = model_from_json(like.read_text()) if like.suffix == ".json" else load_model(like)
+    model = _model(like)
     model.load_weights(path)
     return model
+
+
+def failed(command: str, error: Exception) -> int:
+    """Say why a command could not be done; its exit status."""
+    told = str(error)
+    if "custom_objects" in told:
+        told += " Here: --import MODULE, a module of yours that registers it."
+    print(f"nnkit {command}: {told}", file=sys.stderr)
+    return 1
+
+
+def _model(path: Path) -> Any:
+    if path.suffix == ".json":
+        return model_from_json(path.read_text(encoding="utf-8"))
+    return load_model(path)
+
+
+def _import(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # one that the module itself imports
+        raise ArgumentError(
+            f"--import {name}: there is no such module here, nor among those installed."
+        ) from error

@@ -36,14 +36,24 @@ def _run(options: argparse.Namespace) -> int:
     sys.argv[:] = [options.script, *options.arguments]
     if options.module:
         sys.path[0] = os.getcwd()
-        runpy.run_module(options.script, run_name="__main__", alter_sys=True)
+        try:
+            runpy.run_module(options.script, run_name="__main__", alter_sys=True)
+        except ImportError as error:
+            if error.__traceback__ is None or not _is_from_runpy(error.__traceback__):
+                raise  # of the program's own
+            print(f"nnkit run: {error}.", file=sys.stderr)
+            return 1
         return 0
     path = Path(options.script)
     if not path.is_file():
         print(f"nnkit run: there is no file {options.script!r}.", file=sys.stderr)
         return 2
     sys.path[0] = str(path.resolve().parent)
-    code = compile(path.read_bytes(), options.script, "exec")
+    try:
+        code = compile(path.read_bytes(), options.script, "exec")
+    except SyntaxError as error:
+        sys.excepthook(type(error), error.with_traceback(None), None)
+        return 1
     main: Any = types.ModuleType("__main__")
     main.__file__ = options.script
     # Processes that the program starts run it again under another name, which needs the hook too:
@@ -59,3 +69,10 @@ def _run(options: argparse.Namespace) -> int:
         sys.excepthook(type(error), error.with_traceback(trace), trace)
         return 1
     return 0
+
+
+def _is_from_runpy(trace: types.TracebackType) -> bool:
+    """Whether an error was raised while the module was looked for, before its code ran."""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_globals.get("__name__") == "runpy"

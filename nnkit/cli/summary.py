@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from nnkit.cli.models import add_imports, is_weights, open_model
+from nnkit.cli.models import add_imports, failed, is_weights, open_model
 from nnkit.errors import NnkitError
 from nnkit.saving.weights import stored_weights
 
@@ -17,7 +16,9 @@ __all__ = ["add"]
 def add(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser("summary", help="print what is in a model or weights file")
-    parser.add_argument("file", type=Path, help=".keras, .h5, .weights.h5, .safetensors, .pt")
+    parser.add_argument(
+        "file", type=Path, help=".keras, .h5, .json, .weights.h5, .safetensors, .pt"
+    )
     parser.add_argument("--nested", action="store_true", help="also the layers of models inside")
     add_imports(parser)
     parser.set_defaults(command=_summary)
@@ -31,8 +32,7 @@ def _summary(options: argparse.Namespace) -> int:
             model = open_model(options.file, None, options.imports)
             model.summary(expand_nested=options.nested)
     except (NnkitError, OSError) as error:
-        print(f"nnkit summary: {error}", file=sys.stderr)
-        return 1
+        return failed("summary", error)
     return 0
 
 

@@ -63,7 +63,17 @@ def test_how_a_program_ends(folder: Path, code: str, status: int, said: str) -> 
     done = run("run", "program.py", cwd=folder)
     assert done.returncode == status
     assert said in done.stderr
-    assert "cli/run.py" not in done.stderr or said == "SyntaxError"
+    assert "cli/run.py" not in done.stderr
+
+
+def test_a_module_that_is_not_there(folder: Path) -> None:
+    done = run("run", "-m", "no_module", cwd=folder)
+    assert done.returncode == 1
+    assert done.stderr == "nnkit run: No module named no_module.\n"
+    (folder / "program.py").write_text("import no_module")
+    done = run("run", "-m", "program", cwd=folder)
+    assert "program.py" in done.stderr
+    assert "ModuleNotFoundError" in done.stderr
 
 
 @pytest.mark.parametrize(
