@@ -10,6 +10,9 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+import numpy as np
+import torch
+
 from nnkit.compat.modules import ROOTS, KerasModule, make_module
 from nnkit.errors import ArgumentError
 
@@ -75,12 +78,14 @@ def install_as_keras(replace: bool = False) -> None:
         _set_aside[name] = sys.modules.pop(name)
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
+        torch.Tensor.numpy = _numpy  # type: ignore[method-assign]
 
 
 def uninstall_as_keras() -> None:
     """Take the hook out again; a Keras that was set aside comes back."""
     if _FINDER in sys.meta_path:
         sys.meta_path.remove(_FINDER)
+        del torch.Tensor.numpy  # that of torch is inherited
     for name, module in list(sys.modules.items()):
         if isinstance(module, KerasModule):
             del sys.modules[name]
@@ -92,6 +97,17 @@ def module_named(name: str) -> ModuleType:
     """The module of this name, with the hook in place: what a pickled module is restored by."""
     install_as_keras()
     return importlib.import_module(name)
+
+
+_torchs_numpy = torch.Tensor.numpy
+
+
+def _numpy(tensor: torch.Tensor, *, force: bool = True) -> np.ndarray:
+    """`Tensor.numpy`, also of what has a gradient or lies on an accelerator.
+
+    Programs read their losses and pictures so, which torch refuses to save a mistake from hiding.
+    """
+    return _torchs_numpy(tensor, force=force)
 
 
 # Another process has no hook: it gets one with the first module that is sent to it.

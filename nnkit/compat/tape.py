@@ -64,14 +64,17 @@ class GradientTape:
         if output_gradients is not None:
             given = flatten(output_gradients)
         again = any(tape is not self for tape in self._open)
-        found = iter(
-            torch.autograd.grad(
-                targets,
-                leaves,
-                given,
+        known = [source for source in leaves if source.requires_grad]
+        recorded = [(t, by) for t, by in zip(targets, given, strict=True) if t.requires_grad]
+        found: dict[int, Any] = {}
+        if known and recorded:
+            gradients = torch.autograd.grad(
+                [each for each, _ in recorded],
+                known,
+                [by for _, by in recorded],
                 retain_graph=self._persistent or self._shared,
                 create_graph=again,
                 allow_unused=True,
             )
-        )
-        return map_structure(lambda _: next(found), sources)
+            found = dict(zip(map(id, known), gradients, strict=True))
+        return map_structure(lambda source: found.get(id(source)), sources)

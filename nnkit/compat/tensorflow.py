@@ -7,8 +7,10 @@ others raise an error that names them.
 from __future__ import annotations
 
 import functools
+import logging
 import pkgutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -53,15 +55,21 @@ def _table() -> dict[str, Any]:
         "data.AUTOTUNE": -1,
         "data.Dataset": Pipeline,
         "data.experimental.AUTOTUNE": -1,
+        "device": nullcontext,
         "executing_eagerly": lambda: True,
         "function": _function,
+        "fill": lambda dims, value, name=None: ops.full(dims, value),
         "gather": _gather,
+        "get_logger": lambda: logging.getLogger("tensorflow"),
+        "image.flip_left_right": lambda image: ops.flip(image, -2),
         "identity": torch.clone,
         "is_tensor": torch.is_tensor,
         "linalg.band_part": _band_part,
         "linalg.matmul": _matmul,
         "math.argmax": _argmax,
         "matmul": _matmul,
+        "name_scope": nullcontext,
+        "newaxis": None,
         "nn.gelu": _gelu,
         "nn.sigmoid_cross_entropy_with_logits": _sigmoid_losses,
         "nn.sparse_softmax_cross_entropy_with_logits": _softmax_losses,
@@ -109,21 +117,36 @@ _GONE = {
 _OPS = """
 abs math.abs = ops.abs
 add math.add = ops.add
+argsort = ops.argsort values:x
 broadcast_to = ops.broadcast_to input:x
 cast = ops.cast
+cond = ops.cond
 clip_by_value = ops.clip t:x clip_value_min:x_min clip_value_max:x_max
 concat = ops.concatenate values:xs
+cumsum math.cumsum = ops.cumsum
 divide math.divide = ops.divide
 einsum = ops.einsum
+eye = ops.eye num_rows:N num_columns:M
 equal math.equal = ops.equal
 exp math.exp = ops.exp
 expand_dims = ops.expand_dims input:x
-greater math.greater = ops.greater
-less math.less = ops.less
+floor math.floor = ops.floor
+greater math.greater = ops.greater x:x1 y:x2
+greater_equal math.greater_equal = ops.greater_equal x:x1 y:x2
+image.resize = ops.image.resize method:interpolation
+image.rgb_to_grayscale = ops.image.rgb_to_grayscale
+less math.less = ops.less x:x1 y:x2
+less_equal math.less_equal = ops.less_equal x:x1 y:x2
+linspace = ops.linspace
 logical_and math.logical_and = ops.logical_and x:x1 y:x2
 logical_not math.logical_not = ops.logical_not
 logical_or math.logical_or = ops.logical_or x:x1 y:x2
+math.divide_no_nan = ops.divide_no_nan x:x1 y:x2
+math.is_nan = ops.isnan
 math.log = ops.log
+math.top_k nn.top_k = ops.top_k input:x
+meshgrid = ops.meshgrid
+norm linalg.norm = ops.norm tensor:x
 math.rsqrt = ops.rsqrt
 math.reduce_std = ops.std input_tensor:x
 math.reduce_variance = ops.var input_tensor:x
@@ -131,6 +154,7 @@ maximum math.maximum = ops.maximum x:x1 y:x2
 minimum math.minimum = ops.minimum x:x1 y:x2
 multiply math.multiply = ops.multiply x:x1 y:x2
 nn.l2_normalize math.l2_normalize = backend.l2_normalize
+nn.elu = ops.elu features:x
 nn.leaky_relu = ops.leaky_relu features:x alpha:negative_slope
 nn.log_softmax = ops.log_softmax logits:x
 nn.relu = ops.relu features:x
@@ -143,7 +167,10 @@ ones = ops.ones
 ones_like = ops.ones_like input:x
 pow math.pow = ops.power x:x1 y:x2
 random.normal = random.normal
+random.truncated_normal = random.truncated_normal
 random.shuffle = random.shuffle value:x
+reduce_all math.reduce_all = ops.all input_tensor:x
+reduce_any math.reduce_any = ops.any input_tensor:x
 reduce_max math.reduce_max = ops.max input_tensor:x
 reduce_mean math.reduce_mean = ops.mean input_tensor:x
 reduce_min math.reduce_min = ops.min input_tensor:x
@@ -151,10 +178,13 @@ reduce_prod math.reduce_prod = ops.prod input_tensor:x
 reduce_sum math.reduce_sum = ops.sum input_tensor:x
 repeat = ops.repeat input:x
 reshape = ops.reshape tensor:x shape:newshape
+reverse = ops.flip tensor:x
 round math.round = ops.round
 shape = ops.shape input:x
 sigmoid math.sigmoid nn.sigmoid = ops.sigmoid
 sign math.sign = ops.sign
+size = ops.size input:x
+sort = ops.sort values:x
 sqrt math.sqrt = ops.sqrt
 square math.square = ops.square
 squeeze = ops.squeeze input:x
@@ -162,6 +192,7 @@ stack = ops.stack values:x
 stop_gradient = ops.stop_gradient input:variable
 subtract math.subtract = ops.subtract x:x1 y:x2
 tanh math.tanh nn.tanh = ops.tanh
+tensordot = ops.tensordot a:x1 b:x2
 tile = ops.tile input:x multiples:repeats
 transpose = ops.transpose a:x perm:axes
 where = ops.where x:x1 y:x2

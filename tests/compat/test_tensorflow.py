@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import nnkit
+from nnkit.compat import uninstall_as_keras
 from nnkit.compat.names import Gone
 from nnkit.compat.tensorflow import members
 
@@ -35,6 +36,33 @@ CALLS: list[tuple[str, Any]] = [
         [np.log(4)],
     ),
     ("tf.abs(X)", np.abs(X)),
+    ("tf.argsort(values=X, axis=-1)", X.argsort(-1)),
+    ("tf.constant(X)[..., tf.newaxis]", X[..., None]),
+    ("tf.cond(tf.constant(True), lambda: tf.ones(1), lambda: tf.zeros(1))", [1]),
+    ("tf.cumsum(X, axis=1)", X.cumsum(1)),
+    ("tf.eye(2, num_columns=3)", np.eye(2, 3)),
+    ("tf.fill((2, 2), 7.0)", np.full((2, 2), 7.0)),
+    ("tf.floor(X)", np.floor(X)),
+    ("tf.greater_equal(X, Y)", X >= Y),
+    ("tf.less_equal(x=X, y=Y)", X <= Y),
+    ("tf.linspace(0.0, 1.0, 3)", [0, 0.5, 1]),
+    ("tf.image.flip_left_right(X[..., None])", X[:, ::-1, None]),
+    (
+        "tf.image.resize(images=X[..., None], size=(4, 6), method='nearest')",
+        X.repeat(2, 0).repeat(2, 1)[..., None],
+    ),
+    ("tf.math.divide_no_nan(x=X, y=0.0)", 0 * X),
+    ("tf.math.is_nan(X)", np.isnan(X)),
+    ("tf.math.top_k(X, k=2)[0]", np.sort(X)[:, :0:-1]),
+    ("tf.meshgrid([1, 2], [3, 4])[1]", [[3, 3], [4, 4]]),
+    ("tf.norm(X, axis=1)", np.linalg.norm(X, axis=1)),
+    ("tf.nn.elu(X)", np.where(X > 0, X, E - 1)),
+    ("tf.reduce_all(X > 0, axis=1)", (X > 0).all(1)),
+    ("tf.reduce_any(X > 0, axis=0)", (X > 0).any(0)),
+    ("tf.reverse(X, axis=[1])", X[:, ::-1]),
+    ("tf.size(X)", 6),
+    ("tf.sort(X, axis=1)", np.sort(X)),
+    ("tf.tensordot(a=X, b=Y.T, axes=1)", X @ Y.T),
     ("tf.add(X, Y)", X + Y),
     ("tf.argmax(X)", X.argmax(0)),
     ("tf.argmax(X, axis=-1)", X.argmax(-1)),
@@ -132,7 +160,7 @@ def test_every_function_has_a_row() -> None:
     others = {
         "DType", "GradientTape", "Tensor", "TensorShape", "Variable", "executing_eagerly",
         "is_tensor", "print", "set_random_seed", "bfloat16", "bool", "float16", "float64", "int8",
-        "int16", "int64", "uint8",
+        "int16", "int64", "uint8", "device", "get_logger", "name_scope",
     }  # fmt: skip
     assert not {name for name in functions - others if f"tf.{name}" not in written}
 
@@ -145,6 +173,12 @@ def test_types_are_tensorflows(tf: Any) -> None:
     assert tf.argmax(X, output_type="int32").dtype == tf.int32
     assert tf.is_tensor(tf.zeros(2))
     assert tf.executing_eagerly()
+
+
+def test_what_only_surrounds_a_computation(tf: Any) -> None:
+    tf.get_logger().setLevel("ERROR")
+    with tf.device("/GPU:0"), tf.name_scope("block"):
+        assert tf.ones(2).device.type == "cpu"
 
 
 def test_random_numbers(tf: Any) -> None:
@@ -198,6 +232,36 @@ def test_a_persistent_tape_watches_inputs(tf: Any) -> None:
     assert tape.gradient(z, x).tolist() == [108.0]
     assert tape.gradient(y, [x])[0].tolist() == [6.0]
     assert tape.gradient(y, tf.Variable(1.0)) is None
+
+
+def test_the_tape_knows_no_way_through_what_is_frozen(tf: Any) -> None:
+    dense, x = nnkit.layers.Dense(1), torch.tensor(X)
+    dense(x)
+    dense.trainable = False
+    with tf.GradientTape(persistent=True) as tape:
+        maps = dense(x)
+        loss = tf.reduce_mean(maps)
+    assert tape.gradient(loss, maps) is None
+    assert tape.gradient(loss, [maps, x]) == [None, None]
+    dense.trainable = True
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(dense(x))
+    gradients = tape.gradient(loss, [x, dense.trainable_weights[0]])
+    assert gradients[0] is None
+    np.testing.assert_allclose(gradients[1].numpy(), X.mean(0)[None], rtol=1e-5)
+
+
+def test_values_that_have_a_gradient_are_read_as_arrays(tf: Any) -> None:
+    dense, x = nnkit.layers.Dense(2), torch.tensor(X)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(dense(x)))
+    assert loss.requires_grad
+    assert loss.numpy() == loss.item()
+    assert tape.gradient(loss, dense.trainable_weights[1]).numpy().shape == (2,)
+    np.testing.assert_array_equal(dense(x).numpy(), dense(x).detach().tolist())
+    uninstall_as_keras()
+    with pytest.raises(RuntimeError, match="requires grad"):
+        dense(x).numpy()
 
 
 def test_a_tape_inside_another(tf: Any) -> None:
