@@ -78,7 +78,7 @@ def install_as_keras(replace: bool = False) -> None:
         _set_aside[name] = sys.modules.pop(name)
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
-        torch.Tensor.numpy = _numpy  # type: ignore[method-assign]
+        torch.Tensor.numpy = _numpy  # type: ignore[assignment, method-assign]
 
 
 def uninstall_as_keras() -> None:
