@@ -69,6 +69,20 @@ def seconds(run: Callable[[], object], device: str) -> float:
     return clock() - start
 
 
+def hold_memory() -> torch.Tensor:
+    """Have freed memory stay with the process, as in one that has trained for a while.
+
+    Else the allocator gives it back to the system after some runs and not after others, and who
+    comes next pays for new pages. What is returned must be kept.
+    """
+    size, dtype = 30 << 20, torch.uint8
+    torch.ones(size, dtype=dtype)  # freed at once: from now on such blocks are not mapped singly
+    blocks = [torch.ones(size, dtype=dtype) for _ in range(6)]
+    last = torch.ones(1 << 20, dtype=dtype)  # behind them, so that they are not given back
+    del blocks
+    return last
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
@@ -80,6 +94,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of a layer's name")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    held = hold_memory()
     last = torch.rand(options.batch, options.size, options.size, 3, device=options.device)
     if options.dtype == "uint8":
         last = (last * 255).to(torch.uint8)
@@ -103,6 +118,7 @@ def main() -> None:
         ratios = [statistics.median(row[0] / row[at] for row in times) for at in (1, 2)]
         own = statistics.median(row[0] for row in times) * 1000 / options.batch
         print(f"{type(layer).__name__:<26}{own:>12.3f}{ratios[0]:>10.2f}{ratios[1]:>10.2f}")
+    del held
 
 
 if __name__ == "__main__":
