@@ -19,6 +19,7 @@ __all__ = [
     "add_activity_loss",
     "adopt_lists",
     "as_shape",
+    "by_keyword",
     "computes",
     "filling_training",
     "first_shape",
@@ -162,6 +163,22 @@ def positional(method: Callable[..., Any]) -> list[str]:
     """The names of the arguments that a method takes by position."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [p.name for p in inspect.signature(method).parameters.values() if p.kind in kinds]
+
+
+def by_keyword(names: list[str], args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The arguments of a call with the input by position and `training` by name.
+
+    Args:
+        names: what the `call` takes by position.
+        args, kwargs: as they were given.
+    """
+    if not args and names and names[0] in kwargs:
+        args, kwargs = (kwargs[names[0]],), {k: v for k, v in kwargs.items() if k != names[0]}
+    if "training" in names[: len(args)]:
+        at = names.index("training")
+        kwargs.update(zip(names[at:], args[at:], strict=False))
+        args = args[:at]
+    return args, kwargs
 
 
 def takes_several(call: Callable[..., Any]) -> bool:

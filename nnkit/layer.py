@@ -21,6 +21,7 @@ from nnkit.added_losses import LossOwner, calls
 from nnkit.conventions import (
     add_activity_loss,
     adopt_lists,
+    by_keyword,
     computes,
     filling_training,
     first_shape,
@@ -69,7 +70,8 @@ class Layer(Configured, Filed, LossOwner):
         fixes: the axis whose size the weights are made for, such as "features".
         supports_masking: whether a mask of the input also holds for the output.
         keeps_shape: whether the output always has the input's shape, which saves inferring it.
-        starts_in_training: whether a call acts as in training until somebody switches the mode.
+        starts_in_training: whether a call acts as in training until somebody switches the mode;
+            so does a layer whose `call` says training=True.
     """
 
     accepts: ClassVar[str | None] = None
@@ -79,7 +81,7 @@ class Layer(Configured, Filed, LossOwner):
     keeps_shape: ClassVar[bool] = False
     starts_in_training: ClassVar[bool] = False
     _takes: ClassVar[frozenset[str]] = frozenset()
-    _input_name: ClassVar[str] = "inputs"
+    _positions: ClassVar[list[str]] = ["inputs"]
     _makes_mask: ClassVar[bool] = False
     _init_args: tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -96,7 +98,9 @@ class Layer(Configured, Filed, LossOwner):
         if body is not None:
             parameters = inspect.signature(body).parameters
             cls._takes = frozenset({"training", "mask"} & set(parameters))
-            cls._input_name = next(iter(positional(body)[1:]), "inputs")
+            cls._positions = positional(body)[1:]
+            if "training" in parameters and parameters["training"].default is True:
+                cls.starts_in_training = own.get("starts_in_training", True)
             run = filling_training(body) if "training" in parameters else body
             cls.forward = run  # type: ignore[method-assign]
             cls.call = run  # type: ignore[attr-defined]
@@ -216,8 +220,8 @@ class Layer(Configured, Filed, LossOwner):
     # -- the call ------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not args and self._input_name in kwargs:
-            args = (kwargs.pop(self._input_name),)
+        if len(args) != 1:
+            args, kwargs = by_keyword(self._positions, args, kwargs)
         if has_symbolic(args, kwargs):
             return self._call_symbolic(args, kwargs)
         training = kwargs.pop("training", None) if kwargs else None
@@ -388,8 +392,10 @@ class Layer(Configured, Filed, LossOwner):
             self._child_order.setdefault(name)
         if type(value) in (list, tuple) and value and all(isinstance(v, nn.Module) for v in value):
             value = nn.ModuleList(value)
-        alone = isinstance(value, Layer) and not is_settled(self)  # a layer keeps its own mode
-        if isinstance(value, nn.Module) and not alone and "training" in self.__dict__:
+        known = self.__dict__.get("training")
+        # A layer keeps its own mode in one that was never switched.
+        joins = known or is_settled(self) or not isinstance(value, Layer)
+        if known is not None and joins and isinstance(value, nn.Module):
             join_mode(value, self)
         super().__setattr__(name, value)
 

@@ -85,14 +85,18 @@ def is_settled(module: nn.Module) -> bool:
 
 
 def join_mode(child: nn.Module, parent: nn.Module) -> None:
-    """Give a child the mode of what it becomes part of.
+    """Give a child, and all below it, the mode of what it becomes part of.
 
-    A layer that starts on stays on, unless the parent was switched off.
+    A layer that starts on stays on, with all below it, unless the parent was switched off.
     """
-    settled = is_settled(parent)
-    for each in child.modules():
-        starts = not settled and getattr(each, "starts_in_training", False)
-        each.training = parent.training or starts
+    _join(child, parent.training, not is_settled(parent))
+
+
+def _join(module: nn.Module, training: bool, may_start: bool) -> None:
+    training = training or (may_start and getattr(module, "starts_in_training", False))
+    module.training = training and not is_marked(module)
+    for below in module.children():
+        _join(below, training, may_start)
 
 
 def mark_frozen(module: nn.Module, frozen: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import pytest
 import torch
@@ -129,3 +130,45 @@ def test_what_joins_a_switched_model_is_switched_off() -> None:
     other = Own()
     other.flip = flip()
     assert other.flip.training  # nobody has switched that one
+
+
+class Doubling(nnkit.Layer):
+    """On where nobody says otherwise, as its `call` says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = layers.Dropout(0.5)
+
+    def call(self, inputs: Any, training: bool = True, factor: float = 1.0) -> Any:
+        return self.drop(inputs) * (2.0 if training else 1.0) * factor
+
+
+def test_a_call_that_says_training_true_starts_so() -> None:
+    x = torch.ones(1, 64)
+    inputs = nnkit.Input((64,))
+    for run in (
+        Doubling(),
+        nnkit.Sequential([Doubling()]),
+        nnkit.Model(inputs, Doubling()(inputs)),
+    ):
+        assert sorted(run(x).unique().tolist()) == [0, 4]
+        assert run(x, training=False).unique().tolist() == [1]
+        assert sorted(run(x, training=True).unique().tolist()) == [0, 4]
+        run.eval()
+        assert run(x).unique().tolist() == [1]
+
+
+def test_the_mode_by_position_reaches_all_below() -> None:
+    layer, x = Doubling().eval(), torch.ones(1, 64)
+    assert sorted(layer(x, True).unique().tolist()) == [0, 4]
+    assert layer(x, False, 3.0).unique().tolist() == [3]
+    assert layer(inputs=x, training=False, factor=2.0).unique().tolist() == [2]
+
+
+def test_what_joins_a_layer_that_trains_trains() -> None:
+    layer = Doubling().train()
+    layer.drop = layers.Dropout(0.25)
+    assert layer.drop.training
+    layer.eval()
+    layer.drop = layers.Dropout(0.25)
+    assert not layer.drop.training
