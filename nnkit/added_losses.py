@@ -36,15 +36,16 @@ class LossOwner(WeightOwner):
     @property
     def losses(self) -> list[torch.Tensor]:
         """Scalars to add to the loss: add_loss of the last call, and regularized weights."""
+        return self.added_losses() + self.weight_losses()
+
+    def added_losses(self) -> list[torch.Tensor]:
+        """What `add_loss` was given in the last call, here and below."""
         owners = [module for module in self.modules() if isinstance(module, LossOwner)]
-        return [loss for owner in owners for loss in owner._losses] + self.weight_losses()
+        return [loss for owner in owners for loss in owner._losses]
 
     def weight_losses(self) -> list[torch.Tensor]:
         """One scalar for each trainable weight with a regularizer."""
-        return [
-            weight.regularizer(weight.layout.to_keras(weight.tensor))
-            for weight in self.regularized()
-        ]
+        return [weight.loss() for weight in self.regularized()]
 
     def regularized(self) -> list[Weight]:
         """The weights with a regularizer that an optimizer changes, also through others."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 from typing import Any, ClassVar, NoReturn, Self
 
 import numpy as np
@@ -35,7 +34,7 @@ from nnkit.creation import beside
 from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.input_spec import check_specs
 from nnkit.layer_config import Configured
-from nnkit.masks import attach_mask, mask_of
+from nnkit.masks import attach_mask, mask_of, warn_of_lost
 from nnkit.modes import in_mode, is_settled, join_mode, needs_mode
 from nnkit.naming import auto_name
 from nnkit.own_files import Filed
@@ -269,7 +268,7 @@ class Layer(Configured, Filed, LossOwner):
             if outside:
                 outermost.pop()
         if not was_built:
-            self._warn_of_lost(mask)
+            warn_of_lost(self, mask)
             self._first_output = map_structure(free_batch, outputs)
         given = kwargs.get("mask", mask)
         if given is not None or self._makes_mask:
@@ -290,15 +289,6 @@ class Layer(Configured, Filed, LossOwner):
                 f"{self.label} has no weights yet: call it on data, or build it, before compiling."
             )
         return self._cast_all(args, kwargs)
-
-    def _warn_of_lost(self, mask: Any) -> None:
-        if mask is None or self.supports_masking or self._makes_mask or "mask" in self._takes:
-            return
-        warnings.warn(
-            f"{self.label} was given a masked input but does not carry masks on, so masked steps "
-            f"count from here on. Set supports_masking = True on a layer of your own.",
-            stacklevel=4,
-        )
 
     def _prepare(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         first = args[0] if args else None
@@ -366,7 +356,7 @@ class Layer(Configured, Filed, LossOwner):
             self._inbound_nodes.append(made[0].node)
         passed = given.get("mask", mask)
         if passed is not None or self._makes_mask:
-            self._warn_of_lost(mask)
+            warn_of_lost(self, mask)
             attach_mask(outputs, self.compute_mask(args[0] if args else None, passed))
         return outputs
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from nnkit.symbolic import SymbolicTensor
 
-__all__ = ["attach_mask", "mask_of"]
+__all__ = ["attach_mask", "mask_of", "warn_of_lost"]
 
 
 def mask_of(value: Any) -> Any:
@@ -28,3 +29,14 @@ def attach_mask(outputs: Any, mask: Any) -> None:
             tensor._keras_mask = one
             if isinstance(one, SymbolicTensor):
                 one.node.hidden = True
+
+
+def warn_of_lost(layer: Any, mask: Any) -> None:
+    """Say so when a mask comes to a layer that neither uses nor passes it on."""
+    if mask is None or layer.supports_masking or layer._makes_mask or "mask" in layer._takes:
+        return
+    warnings.warn(
+        f"{layer.label} was given a masked input but does not carry masks on, so masked steps "
+        f"count from here on. Set supports_masking = True on a layer of your own.",
+        stacklevel=4,
+    )

@@ -90,6 +90,10 @@ class Weight(NamedTuple):
     def keras_shape(self) -> tuple[int, ...]:
         return tuple(self.layout.to_keras(self.tensor).shape)
 
+    def loss(self) -> Any:
+        """What its regularizer adds to the loss."""
+        return self.regularizer(self.layout.to_keras(self.tensor))
+
 
 class WeightOwner(PolicyOwner):
     """The half of `Layer` that has weights."""

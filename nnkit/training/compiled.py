@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from nnkit import optimizers
+from nnkit.added_losses import LossOwner
 from nnkit.arguments import positive
 from nnkit.callbacks import History
 from nnkit.config import training_device
@@ -24,7 +25,7 @@ from nnkit.training import step
 from nnkit.training.jit import Jit
 from nnkit.training.objective import Metrics, Objective
 from nnkit.tree import flatten, map_structure
-from nnkit.weights import WeightOwner, first_parameter, thaws
+from nnkit.weights import Weight, WeightOwner, first_parameter, thaws
 
 __all__ = ["Compiled"]
 
@@ -55,7 +56,9 @@ class Compiled:
         self.steps_per_execution = 1
         self._loss_tracker = Mean(name="loss")
         self._parameters_to_train: list[torch.Tensor] = []
-        self._ready = self._checked = self._loss_seen = self._regularized = False
+        self._ready = self._checked = self._loss_seen = False
+        self._regularized: list[Weight] = []
+        self._weights_hold = False
         kind = type(self)
         self._own_compute_loss = kind.compute_loss is not Compiled.compute_loss
         self._own_compute_metrics = kind.compute_metrics is not Compiled.compute_metrics
@@ -308,9 +311,12 @@ class Compiled:
         parameters = [weight.tensor for weight in weights]
         self._thaws = thaws[0]
         self._say_what_changed(parameters)
-        self._regularized = bool(model.regularized())
+        self._regularized = model.regularized()
         self._parameters_to_train = parameters
-        for weight in model.trained_through_others():
+        computed = model.trained_through_others()
+        # Else what `_regularized` holds is of this moment only, or a class has `losses` of its own.
+        self._weights_hold = not computed and type(model).losses is LossOwner.losses
+        for weight in computed:
             if weight.constraint is not None:
                 raise ArgumentError(
                     f"{model.label} has a constraint on a {weight.name} that torch computes from "

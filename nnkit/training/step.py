@@ -149,12 +149,19 @@ def _loss(model: Any, x: Any, y: Any, y_pred: Any, weight: Any, training: bool) 
         raise
     if loss is not None and not model._regularized and not model._lossy:
         return loss
+    if training and model._weights_hold:  # they are known since the epoch began
+        added = model.added_losses() if model._lossy else []
+        return _with_added(model, loss, added + [each.loss() for each in model._regularized])
     return total_loss(model, loss)
 
 
 def total_loss(model: Any, loss: torch.Tensor | None) -> torch.Tensor:
     """The compiled loss plus what layers and regularizers add."""
-    for extra in model.losses:
+    return _with_added(model, loss, model.losses)
+
+
+def _with_added(model: Any, loss: torch.Tensor | None, added: list[Any]) -> torch.Tensor:
+    for extra in added:
         extra = torch.as_tensor(extra)
         extra = extra.sum() if extra.ndim else extra
         loss = extra if loss is None else loss + extra

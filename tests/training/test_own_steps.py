@@ -362,3 +362,18 @@ def test_metrics_of_an_inner_model_stay_inside(data: Data) -> None:
     outer = Model(inputs, inner(inputs))
     outer.compile("sgd", SPARSE)
     assert list(outer.fit(data.x, data.labels, verbose=0).history) == ["loss"]
+
+
+def test_losses_of_a_class_are_those_that_it_trains_on() -> None:
+    class Own(Sequential):
+        @property
+        def losses(self) -> list[Any]:
+            return [torch.square(self.layers[0].weight).sum()]
+
+    model = Own([Input((2,)), Dense(1, use_bias=False, kernel_regularizer="l2")])
+    kernel = torch.tensor([[1.0], [2.0]])
+    model.set_weights([kernel])
+    model.compile("sgd", "mse")
+    logs = model.train_on_batch(torch.zeros(1, 2), torch.zeros(1, 1), return_dict=True)
+    assert logs["loss"] == pytest.approx(5.0)
+    np.testing.assert_allclose(model.get_weights()[0], kernel * 0.98, rtol=1e-6)
