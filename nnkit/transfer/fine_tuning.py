@@ -91,7 +91,8 @@ def fine_tune(
         metrics: for `compile`.
         verbose: 0 nothing, 1 a line a stage, 2 also a line an epoch.
 
-    Returns: FineTuned(model, history, stages); the model goes from pixels to probabilities.
+    Returns: FineTuned(model, history, stages); the model goes from pixels to probabilities. Ctrl-C
+        ends the training after the batch at work, and what was learned until then is returned.
     """
     classes = classes or _count_classes(train)
     loss = loss or _LOSSES[_label_mode(train)]
@@ -121,6 +122,9 @@ def fine_tune(
     rate = learning_rate
     for number, last in enumerate(stages, start=2):
         rate *= slower
+        if run.interrupted:
+            run.say("Interrupted: the stages that were to follow are left out.")
+            break
         names = _unfreeze(base, last)
         size = sum(weight.numel() for weight in base.trainable_weights)
         run.say(
@@ -147,6 +151,7 @@ class _Run:
         self.best = float("inf")
         self.history: dict[str, list[float]] = {}
         self.stages: list[Stage] = []
+        self.interrupted = False
 
     def say(self, text: str) -> None:
         if self.verbose:
@@ -163,9 +168,8 @@ class _Run:
         """Train a part (the head, or all of the model) and keep it if that was of use."""
         before = {key: value.clone() for key, value in part.state_dict().items()}
         part.compile(Adam(rate), self.loss, metrics=self.metrics)
-        callbacks: list[Any] = [
-            EarlyStopping(self.monitor, patience=self.patience, restore_best_weights=True)
-        ]
+        early = EarlyStopping(self.monitor, patience=self.patience, restore_best_weights=True)
+        callbacks: list[Any] = [early]
         if self.checkpoint is not None and part is self.model:
             callbacks.append(
                 ModelCheckpoint(
@@ -177,6 +181,10 @@ class _Run:
             **self.arrays(train), epochs=epochs, validation_data=validation, callbacks=callbacks,
             verbose=2 if self.verbose > 1 else 0,
         ).history  # fmt: skip
+        self.interrupted = part.stop_training and not early.stopped_epoch
+        if not history.get(self.monitor):  # interrupted before there was anything to compare
+            part.load_state_dict(before)
+            return
         best = min(history[self.monitor])
         for key, values in history.items():
             self.history.setdefault(key, []).extend(values)

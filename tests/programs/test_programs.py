@@ -69,6 +69,14 @@ RESULTS = {
     "'dense2', 'ctc_loss']",
     "translation_transformer": "3286 ['3.408', '3.398'] True (16, 10, 30)",
     "vector_quantization": "['loss', 'vqvae_loss'] ['271.479', '259.794'] 549 (32,)",
+    "grad_cam_by_hand": "['InputLayer', 'GlobalAveragePooling2D', 'Dense'] (None, 2, "
+    "2, 5) True (2, 2) ['-9.955', '-0.058', '-3.352', '-3.859'] ['-9.955', '-0.058', "
+    "'-3.352', '-3.859'] 2.3680 [(11, 11, 4), (9, 9, 6), (2, 2, 5)] ['early', 'last',"
+    " 'middle']",
+    "grad_cam_tf": "(7, 7) 1.000 0.903 4.793 (1, 32, 32, 3) None",
+    "nested_lists_and_checkpoints": "['Dense', 'LayerNormalization', 'Dense', 'LayerNormalization"
+    "', 'Dense', 'Dense', 'Dense', 'Dense', 'Sequential'] 127 18 ['2.1777', '2.0241']"
+    " True True 0.0482",
     "transformer_block": "1314 ['accuracy', 'loss', 'val_accuracy', 'val_loss'] 20",
 }
 # Those that Keras 3 on torch runs too; the others are older, or need TensorFlow there.
@@ -78,8 +86,10 @@ MODERN = [
     "distillation",
     "ema_diffusion",
     "files_of_own_layers",
+    "grad_cam_by_hand",
     "hands_on_parts",
     "miniature_gpt",
+    "nested_lists_and_checkpoints",
     "ocr_ctc",
     "own_optimizer",
     "resnet_functional",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,32 @@ def test_a_stage_that_does_harm_is_taken_back(capsys: pytest.CaptureFixture[str]
     tuned.model.compile(loss="sparse_categorical_crossentropy")
     loss = tuned.model.evaluate(*data, verbose=0)
     assert loss == pytest.approx(tuned.stages[0].best, rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:fit was interrupted")
+@pytest.mark.parametrize(
+    ("at", "stages", "epochs"),
+    [(1, [], 0), (6, [("head", 2)], 2), (14, [("head", 5), ("from", 1)], 6)],
+)
+def test_ctrl_c_ends_it_with_what_was_learned(
+    at: int, stages: list[tuple[str, int]], epochs: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[int] = []
+
+    def loss(y_true: torch.Tensor, y_pred: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) == at:
+            signal.raise_signal(signal.SIGINT)
+        return torch.nn.functional.nll_loss(y_pred.log(), y_true.long(), reduction="none")
+
+    base, data = small_base(), pictures(30)
+    tuned = transfer.fine_tune(
+        base, data, data, head_epochs=5, stages=(1, 2), stage_epochs=3, patience=9, loss=loss
+    )
+    assert "Interrupted: the stages that were to follow are left out." in capsys.readouterr().out
+    assert [(stage.trained[:4], stage.epochs) for stage in tuned.stages] == stages
+    assert len(tuned.history.get("loss", [])) == epochs
+    assert tuned.model.predict(data[0], verbose=0).shape == (30, 3)
 
 
 def test_with_augmentation_the_base_runs_in_every_epoch() -> None:
