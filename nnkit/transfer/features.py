@@ -118,10 +118,11 @@ def cached_features(
         x, y, sample_weight, batch_size=batch_size, device=device, name="cached_features"
     )
     parts: list[tuple[Any, Any, Any]] = []
-    with torch.inference_mode():
-        for data in batches:
-            images, labels, weights = unpack_x_y_sample_weight(data)
-            parts.append((model(images, training=False), labels, weights))
+    for data in batches:  # a source may keep what it gives, to be trained on later
+        images, labels, weights = unpack_x_y_sample_weight(data)
+        with torch.inference_mode():
+            features = model(images, training=False)
+        parts.append((features, labels, weights))
     return Cached(*(_joined([part[i] for part in parts]) for i in range(3)))
 
 

@@ -94,6 +94,9 @@ def fine_tune(
     Returns: FineTuned(model, history, stages); the model goes from pixels to probabilities. Ctrl-C
         ends the training after the batch at work, and what was learned until then is returned.
     """
+    for name, part in (("augment", augment), ("head", head)):
+        if part is not None and not callable(part):
+            raise ArgumentError(f"fine_tune: {name} must be a layer or a model, got {part!r}.")
     classes = classes or _count_classes(train)
     loss = loss or _LOSSES[_label_mode(train)]
     for last in stages:  # a mistake here would else show after the first stage
@@ -152,6 +155,15 @@ class _Run:
         self.history: dict[str, list[float]] = {}
         self.stages: list[Stage] = []
         self.interrupted = False
+        if checkpoint is not None:  # told before anything is trained
+            self._saver()
+            model.check_can_save(checkpoint)
+
+    def _saver(self) -> ModelCheckpoint:
+        return ModelCheckpoint(
+            self.checkpoint, self.monitor, save_best_only=True, save_weights_only=True,
+            initial_value_threshold=self.best if np.isfinite(self.best) else None,
+        )  # fmt: skip
 
     def say(self, text: str) -> None:
         if self.verbose:
@@ -171,12 +183,7 @@ class _Run:
         early = EarlyStopping(self.monitor, patience=self.patience, restore_best_weights=True)
         callbacks: list[Any] = [early]
         if self.checkpoint is not None and part is self.model:
-            callbacks.append(
-                ModelCheckpoint(
-                    self.checkpoint, self.monitor, save_best_only=True, save_weights_only=True,
-                    initial_value_threshold=self.best,
-                )
-            )  # fmt: skip
+            callbacks.append(self._saver())
         history = part.fit(
             **self.arrays(train), epochs=epochs, validation_data=validation, callbacks=callbacks,
             verbose=2 if self.verbose > 1 else 0,

@@ -11,7 +11,8 @@ import torch
 
 import nnkit
 from nnkit import layers, transfer
-from nnkit.errors import ArgumentError
+from nnkit.data.pipeline import Pipeline
+from nnkit.errors import ArgumentError, FileError
 from tests.transfer.test_transfer import pictures, small_base
 
 
@@ -46,8 +47,8 @@ def test_the_stages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [stage.learning_rate for stage in tuned.stages] == pytest.approx([0.02, 2e-3, 2e-4])
     assert len(tuned.history["val_loss"]) == sum(stage.epochs for stage in tuned.stages) == 9
     best = min(tuned.history["val_loss"])
-    tuned.model.compile(loss="sparse_categorical_crossentropy")
-    assert tuned.model.evaluate(*data, verbose=0) == pytest.approx(best, rel=1e-3)
+    loss = tuned.model.evaluate(*data, verbose=0, return_dict=True)["loss"]
+    assert loss == pytest.approx(best, rel=1e-3)
     kept = tuned.model.predict(data[0], verbose=0)
     for weight in tuned.model.weights:
         weight.data.zero_()
@@ -62,8 +63,7 @@ def test_a_stage_that_does_harm_is_taken_back(capsys: pytest.CaptureFixture[str]
         slower=1000.0,
     )  # fmt: skip
     assert "this stage is taken back" in capsys.readouterr().out
-    tuned.model.compile(loss="sparse_categorical_crossentropy")
-    loss = tuned.model.evaluate(*data, verbose=0)
+    loss = tuned.model.evaluate(*data, verbose=0, return_dict=True)["loss"]
     assert loss == pytest.approx(tuned.stages[0].best, rel=1e-3)
 
 
@@ -93,22 +93,36 @@ def test_ctrl_c_ends_it_with_what_was_learned(
     assert tuned.model.predict(data[0], verbose=0).shape == (30, 3)
 
 
-def test_with_augmentation_the_base_runs_in_every_epoch() -> None:
+def test_with_augmentation_the_base_runs_in_every_epoch(tmp_path: Path) -> None:
     base, data = small_base(), pictures(12)
     seen = batches_through(base)
-    transfer.fine_tune(
+    path = tmp_path / "best.weights.h5"
+    tuned = transfer.fine_tune(
         base, data, augment=layers.GaussianNoise(0.1), head_epochs=3, stages=(), patience=5,
-        verbose=0,
+        checkpoint=path, verbose=0,
     )  # fmt: skip
     assert seen == [12, 12, 12]
+    kept = tuned.model.get_weights()
+    tuned.model.load_weights(path)
+    for ours, best in zip(tuned.model.get_weights(), kept, strict=True):
+        np.testing.assert_array_equal(ours, best)
 
 
-def test_mistakes_show_before_anything_is_trained() -> None:
+def test_mistakes_show_before_anything_is_trained(tmp_path: Path) -> None:
     base, data = small_base(), pictures(6)
     with pytest.raises(ArgumentError, match="last must be from 1 to 3"):
         transfer.fine_tune(base, data, stages=(1, 4), verbose=0)
     with pytest.raises(ArgumentError, match="blocks or 'all', got 'every'"):
         transfer.fine_tune(base, data, stages=("every",), verbose=0)
+    with pytest.raises(ArgumentError, match="augment must be a layer or a model, got 3"):
+        transfer.fine_tune(base, data, augment=3)
+    with pytest.raises(ArgumentError, match="head must be a layer or a model, got 'dense'"):
+        transfer.fine_tune(base, data, head="dense")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"ends in '.weights.h5', but received 'best.txt'"):
+        transfer.fine_tune(base, data, checkpoint="best.txt")
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match="Nothing can be written to"):
+        transfer.fine_tune(base, data, checkpoint=tmp_path / "file" / "best.weights.h5")
 
 
 def test_the_model_is_compiled_also_without_stages() -> None:
@@ -141,6 +155,15 @@ def test_the_loss_follows_the_labels(labels: np.ndarray, loss: str) -> None:
                                stage_epochs=1, verbose=0)  # fmt: skip
     assert tuned.model.loss == loss
     assert tuned.model.output_shape == (None, 3)
+
+
+def test_a_cached_source_is_trained_on_after_its_features() -> None:
+    x, y = pictures(30)
+    source = Pipeline.from_tensor_slices((x, y)).map(lambda x, y: (x + 0, y)).batch(10).cache()
+    tuned = transfer.fine_tune(
+        small_base(), source, classes=3, head_epochs=1, stages=(1,), stage_epochs=1, verbose=0
+    )
+    assert len(tuned.history["loss"]) == 2
 
 
 def test_yes_or_no_from_a_folder_of_two_classes() -> None:
