@@ -146,7 +146,8 @@ def _nearest(fullname: str, otherwise: str) -> str:
     advice = module._extra.get(name)
     if isinstance(advice, names.Gone):
         return advice.advice
-    close = difflib.get_close_matches(name, module._names(), n=3, cutoff=0.7)
+    known = module._names() - {name}  # a function may have the name that was taken for a module's
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.7)
     if close:
         return f"Did you mean {' or '.join(map(repr, close))}?"
     elsewhere = names.search(name)

@@ -114,6 +114,7 @@ def test_an_old_path_warns_once(code: str, message: str) -> None:
         ("from keras.layers import LocallyConnected1D", r"Write one with torch\.nn\.Unfold"),
         ("import keras; keras.layers.Merge", r"Use Concatenate, Add"),
         ("from keras.utils import multi_gpu_model", r"DistributedDataParallel"),
+        ("import keras.version", r"no 'version' in nnkit. Did you mean '__version__'"),
         ("from keras.utils.np_utils import to_categorial", r"Did you mean 'to_categorical'"),
         ("from keras.layers.core import dens", r"keras\.layers\.core has no 'dens'"),
         ("from keras.backend import set_session", r"There are no sessions"),
