@@ -83,8 +83,8 @@ def first_shape(layer: Any, kwargs: dict[str, Any]) -> Shape | None:
     return (batch, *shape)
 
 
-# Private attributes of models that hold modules for other reasons.
-_NO_CHILDREN = {"_stack", "_compile_config"}
+# Attributes of models that hold modules for other reasons.
+_NO_CHILDREN = {"_stack", "_compile_config", "loss"}
 _HELD = "_held"  # after an attribute's name, the key of its modules
 
 
@@ -107,8 +107,8 @@ def adopt_lists(layer: Any) -> None:
     Those with nothing but modules become torch's; what has more in it stays as it is.
     """
     for name, value in list(layer.__dict__.items()):
-        hidden = name.startswith("_") and (name not in layer._child_order or name in _NO_CHILDREN)
-        if hidden or type(value) not in (list, tuple, dict):
+        hidden = name.startswith("_") and name not in layer._child_order
+        if hidden or name in _NO_CHILDREN or type(value) not in (list, tuple, dict):
             continue
         held = _held(value, name)
         if not held:
@@ -125,13 +125,15 @@ def adopt_lists(layer: Any) -> None:
         layer.__dict__["_modules"] = {key: modules[key] for key in order if key in modules}
 
 
-def _as_torchs(value: Any) -> Any:
+def _as_torchs(value: Any, above: tuple[int, ...] = ()) -> Any:
     """A nested list, tuple or dict of modules as torch's kinds of them; None if it cannot be."""
     if isinstance(value, nn.Module):
         return value
-    if not isinstance(value, (list, tuple, dict)) or not value:
+    if not isinstance(value, (list, tuple, dict)) or not value or id(value) in above:
         return None
-    items = [_as_torchs(item) for item in (value.values() if isinstance(value, dict) else value)]
+    above = (*above, id(value))  # what holds itself is not followed
+    items = value.values() if isinstance(value, dict) else value
+    items = [_as_torchs(item, above) for item in items]
     if any(item is None for item in items):
         return None
     if not isinstance(value, dict):
@@ -141,12 +143,13 @@ def _as_torchs(value: Any) -> Any:
     return nn.ModuleDict(dict(zip(value, items, strict=True)))
 
 
-def _held(value: Any, name: str) -> Held:
+def _held(value: Any, name: str, above: tuple[int, ...] = ()) -> Held:
     items = value.values() if isinstance(value, dict) else value
+    above = (*above, id(value))
     found = [
-        _held(item, "") if isinstance(item, (list, tuple, dict)) else item
+        _held(item, "", above) if isinstance(item, (list, tuple, dict)) else item
         for item in items
-        if isinstance(item, (list, tuple, dict, nn.Module))
+        if isinstance(item, (list, tuple, dict, nn.Module)) and id(item) not in above
     ]
     return Held([item for item in found if not isinstance(item, Held) or item], name)
 

@@ -171,6 +171,26 @@ def test_a_model_that_begins_behind_a_mask() -> None:
     torch.testing.assert_close(rest(value), whole.layers[-1](torch.clone(value)))  # unmasked
 
 
+def test_what_is_no_layer_in_a_list_is_left_alone() -> None:
+    class Net(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.heads = {"x": Dense(2), "y": [Dense(2), 3]}
+            self.round: dict[Any, Any] = {0: Dense(2)}
+            self.round["itself"] = self.round
+
+        def call(self, inputs: Any) -> Any:
+            return {"x": self.heads["x"](inputs), "y": self.heads["y"][0](self.round[0](inputs))}
+
+    net = Net()
+    net.compile("sgd", {"x": "mse", "y": nn.MSELoss()})
+    net.fit(np.ones((4, 2)), {"x": np.ones((4, 2)), "y": np.ones((4, 2))}, verbose=0)
+    assert [type(layer).__name__ for layer in net.layers] == ["Dense"] * 3
+    assert isinstance(net.loss, dict)
+    assert isinstance(net.heads, dict)
+    assert len(net.trainable_weights) == len(net.state_dict()) == 6
+
+
 @pytest.mark.parametrize("way", ["call", "build", "symbolic"])
 def test_subclass_registers_lists_and_dicts(way: str) -> None:
     model, x = Own(), torch.rand(2, 5)
