@@ -153,8 +153,9 @@ class ContrastLimitedAdaptiveHistogramEqualization(RangedLayer):
     def _tables(self, tiles: Tensor, pixels: int) -> Tensor:
         """What each level becomes in each tile: (batch, channels, rows, columns, 256)."""
         rows = tiles.flatten(0, -2)
-        first = torch.arange(len(rows), device=rows.device).unsqueeze(1) * 256
-        counts = _counts(rows + first, len(rows) * 256).reshape(*tiles.shape[:-1], 256)
+        number = rows.shape[0]  # not len, which makes a plain number of a free one
+        first = torch.arange(number, device=rows.device).unsqueeze(1) * 256
+        counts = _counts(rows + first, number * 256).reshape(*tiles.shape[:-1], 256)
         if self.clip_limit > 0:
             kept = counts.clamp(max=int(self.clip_limit * pixels / 256))
             counts = kept + (counts - kept).sum(-1, keepdim=True) / 256
