@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from nnkit.dtypes import to_dtype
 from nnkit.errors import ArgumentError
-from nnkit.random import to_dtype
 
 __all__ = [
     "DTypePolicy",

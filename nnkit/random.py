@@ -19,12 +19,13 @@ from torch import Tensor
 from nnkit.arguments import number
 from nnkit.creation import creation_device
 from nnkit.custom_objects import publish
+from nnkit.dtypes import to_dtype
 from nnkit.errors import ArgumentError, ShapeError
 
 __all__ = [
     "SeedGenerator", "as_seed", "beta", "binomial", "categorical", "check_range", "dropout",
     "fill_truncated_normal", "gamma", "generator_for", "global_seed",
-    "normal", "randint", "set_random_seed", "shuffle", "to_dtype", "truncated_normal",
+    "normal", "randint", "set_random_seed", "shuffle", "truncated_normal",
     "uniform",
 ]  # fmt: skip
 
@@ -135,19 +136,6 @@ def generator_for(seed: Seed, device: torch.device | None = None) -> torch.Gener
     generator = torch.Generator(device)
     generator.manual_seed(int(mixed[0]))
     return generator
-
-
-def to_dtype(dtype: Any) -> torch.dtype:
-    """A torch dtype from itself, a name such as "float32", NumPy's, or None (torch's default)."""
-    if dtype is None:
-        return torch.get_default_dtype()
-    if isinstance(dtype, torch.dtype):
-        return dtype
-    name = getattr(dtype, "__name__", None) or getattr(dtype, "name", None) or str(dtype)
-    found = getattr(torch, str(name).removeprefix("torch."), None)
-    if not isinstance(found, torch.dtype):
-        raise ArgumentError(f"Unknown dtype {dtype!r}. Use a name such as 'float32' or 'int64'.")
-    return found
 
 
 def _empty(shape: Sequence[int], dtype: Any, function: str) -> Tensor:

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from nnkit import constraints, initializers, random, regularizers
+from nnkit import constraints, initializers, regularizers
 from nnkit.creation import creating_on
+from nnkit.dtypes import given_dtype
 from nnkit.errors import ArgumentError, NotBuiltError, ShapeError
 from nnkit.layouts import SAME, Layout
 from nnkit.modes import hold_frozen, mark_frozen
@@ -20,7 +21,7 @@ from nnkit.variable import Assignable, Variable, shown, shown_buffer
 
 __all__ = [
     "Weight", "WeightOwner", "built_for_real", "first_parameter", "keras_view", "on_meta", "thaws",
-    "to_dtype", "to_numpy",
+    "to_numpy",
 ]  # fmt: skip
 
 # How often `trainable` was set, anywhere: a training step looks here before it looks at weights.
@@ -136,7 +137,7 @@ class WeightOwner(PolicyOwner):
             raise ShapeError(f"A weight needs known sizes, got {shape} for {name!r}.")
         for extra in kwargs.keys() - _WITHOUT_EFFECT:
             raise ArgumentError(f"add_weight() has no argument {extra!r}.")
-        dtype = to_dtype(dtype) or self._dtype
+        dtype = given_dtype(dtype) or self._dtype
         if initializer is None:
             initializer = "glorot_uniform" if dtype.is_floating_point else "zeros"
         with torch.no_grad():
@@ -396,11 +397,3 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 def _float_buffers(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
     found = module._buffers.items()
     return [(key, each) for key, each in found if each is not None and each.is_floating_point()]
-
-
-def to_dtype(dtype: Any) -> torch.dtype | None:
-    """A torch dtype from its name ("float32"), itself or a NumPy dtype; None stays None.
-
-    Raises: ArgumentError when there is no such type.
-    """
-    return None if dtype is None else random.to_dtype(dtype)

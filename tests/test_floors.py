@@ -23,6 +23,7 @@ FLOORS: list[set[str]] = [
         "tree",
         "shapes",
         "arguments",
+        "dtypes",
         "naming",
         "registry",
         "activations",

@@ -123,20 +123,6 @@ def test_bad_global_seed(seed: object) -> None:
         random.set_random_seed(seed)
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        (None, torch.float32),
-        ("float64", torch.float64),
-        ("torch.int32", torch.int32),
-        (torch.bfloat16, torch.bfloat16),
-        (np.dtype("int64"), torch.int64),
-    ],
-)
-def test_to_dtype(given: object, expected: torch.dtype) -> None:
-    assert random.to_dtype(given) == expected
-
-
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 @pytest.mark.parametrize("name", ["normal", "uniform", "truncated_normal"])
 def test_float_dtypes(name: str, dtype: str) -> None:

@@ -16,7 +16,6 @@ from nnkit.layer import Layer
 from nnkit.layers import BatchNormalization, Dense, Input
 from nnkit.layouts import CONV, DENSE, SAME
 from nnkit.models import Model, Sequential, clone_model
-from nnkit.weights import to_dtype
 
 
 class Two(Layer):
@@ -107,24 +106,8 @@ def test_state_dict_round_trip() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "result"),
-    [
-        ("float32", torch.float32),
-        (torch.int64, torch.int64),
-        (np.float64, torch.float64),
-        (np.dtype("int32"), torch.int32),
-        ("torch.float16", torch.float16),
-        (None, None),
-    ],
-)
-def test_dtypes(dtype: Any, result: Any) -> None:
-    assert to_dtype(dtype) is result
-
-
-@pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: to_dtype("flaot32"), ArgumentError, "Unknown dtype 'flaot32'. Use a name such as"),
         (lambda: Layer().add_weight((None, 3)), ShapeError, "A weight needs known sizes, got"),
         (lambda: Layer().add_weight((2,), foo=1), ArgumentError, "has no argument 'foo'"),
         (lambda: Layer().add_weight((2,), "zeroes"), ArgumentError, "Did you mean 'zeros'"),

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from nnkit.arguments import positive
+from nnkit.dtypes import to_dtype
 from nnkit.errors import ArgumentError, FileError
-from nnkit.random import to_dtype
 from nnkit.registry import Registry
 
 __all__ = [

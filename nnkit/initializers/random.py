@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nnkit.arguments import number
+from nnkit.dtypes import to_dtype
 from nnkit.errors import ArgumentError
 from nnkit.initializers.base import REGISTRY, Fill, Initializer, Shape
 from nnkit.random import (
@@ -17,7 +18,6 @@ from nnkit.random import (
     fill_truncated_normal,
     generator_for,
     global_seed,
-    to_dtype,
 )
 
 __all__ = ["Orthogonal", "RandomInitializer", "RandomNormal", "RandomUniform", "TruncatedNormal"]

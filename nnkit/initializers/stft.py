@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from nnkit.arguments import one_of
+from nnkit.dtypes import to_dtype
 from nnkit.errors import ArgumentError
 from nnkit.initializers.base import REGISTRY, Initializer, Shape
-from nnkit.random import to_dtype
 
 __all__ = ["STFT"]
 

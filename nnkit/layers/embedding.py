@@ -8,12 +8,13 @@ import torch
 import torch.nn.functional as F
 
 from nnkit.arguments import number, positive
+from nnkit.dtypes import given_dtype
 from nnkit.errors import ArgumentError, DataError, ShapeError
 from nnkit.layer import Layer
 from nnkit.layouts import DENSE
 from nnkit.probing import run_on_meta
 from nnkit.shapes import describe
-from nnkit.weights import keras_view, to_dtype
+from nnkit.weights import keras_view
 
 __all__ = ["Embedding", "ReversibleEmbedding"]
 
@@ -133,7 +134,7 @@ class ReversibleEmbedding(Embedding):
         )
         self.tie_weights = bool(tie_weights)
         self.reverse_dtype = reverse_dtype
-        self._reverse_dtype = to_dtype(reverse_dtype)
+        self._reverse_dtype = given_dtype(reverse_dtype)
         if logit_soft_cap is not None:
             number(self, "logit_soft_cap", logit_soft_cap, above=0)
         self.logit_soft_cap = logit_soft_cap

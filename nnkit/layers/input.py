@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from nnkit.dtypes import given_dtype
 from nnkit.errors import ArgumentError
 from nnkit.layer import Layer
 from nnkit.naming import auto_name
 from nnkit.shapes import Shape
 from nnkit.symbolic import Node, SymbolicTensor, placeholder
-from nnkit.weights import to_dtype
 from nnkit.wrapper import intercept_modules
 
 __all__ = ["Input", "InputLayer"]
@@ -59,7 +59,7 @@ class InputLayer(Layer):
         shape = kwargs.pop("input_shape", shape)
         super().__init__(
             name=name or auto_name("input_layer"),
-            dtype=to_dtype(dtype) or torch.get_default_dtype(),
+            dtype=given_dtype(dtype) or torch.get_default_dtype(),
             **kwargs,
         )
         if batch_shape is None and shape is None:

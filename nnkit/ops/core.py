@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnkit.dtypes import given_dtype
 from nnkit.errors import ArgumentError
 from nnkit.ops.recording import as_tensor, recorded
 from nnkit.symbolic import SymbolicTensor
-from nnkit.weights import to_dtype
 
 __all__ = [
     "cast", "convert_to_numpy", "convert_to_tensor", "custom_gradient", "dtype", "is_tensor",
@@ -52,7 +52,7 @@ def convert_to_numpy(x: Any) -> np.ndarray:
 @recorded
 def cast(x: Any, dtype: Any) -> Tensor:
     """x in another dtype."""
-    return as_tensor(x, to_dtype(dtype) or torch.get_default_dtype())
+    return as_tensor(x, given_dtype(dtype) or torch.get_default_dtype())
 
 
 def _limits(dtype: torch.dtype) -> tuple[float, float]:
@@ -65,7 +65,7 @@ def _limits(dtype: torch.dtype) -> tuple[float, float]:
 @recorded
 def saturate_cast(x: Any, dtype: Any) -> Tensor:
     """`cast` where numbers beyond the range of the dtype become the nearest one in it."""
-    x, kind = as_tensor(x), to_dtype(dtype) or torch.get_default_dtype()
+    x, kind = as_tensor(x), given_dtype(dtype) or torch.get_default_dtype()
     (low, high), (least, most) = _limits(x.dtype), _limits(kind)
     low, high = max(low, least), min(high, most)
     if x.is_floating_point() and not kind.is_floating_point:

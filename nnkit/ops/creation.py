@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from nnkit.creation import creation_device
+from nnkit.dtypes import given_dtype
 from nnkit.ops.recording import as_tensor, described, floats, is_number, recorded, tensors
-from nnkit.weights import to_dtype
 
 __all__ = [
     "arange", "array", "bartlett", "blackman", "copy", "diag", "diagflat", "empty", "empty_like",
@@ -29,7 +29,7 @@ def _sizes(shape: Any) -> Any:
 
 
 def _float_type(dtype: Any) -> torch.dtype:
-    return to_dtype(dtype) or torch.get_default_dtype()
+    return given_dtype(dtype) or torch.get_default_dtype()
 
 
 @recorded
@@ -72,19 +72,19 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
 @recorded
 def zeros_like(x: Any, dtype: Any = None) -> Tensor:
     """Zeros of the shape of x."""
-    return torch.zeros_like(as_tensor(x), dtype=to_dtype(dtype))
+    return torch.zeros_like(as_tensor(x), dtype=given_dtype(dtype))
 
 
 @recorded
 def ones_like(x: Any, dtype: Any = None) -> Tensor:
     """Ones of the shape of x."""
-    return torch.ones_like(as_tensor(x), dtype=to_dtype(dtype))
+    return torch.ones_like(as_tensor(x), dtype=given_dtype(dtype))
 
 
 @recorded
 def empty_like(x: Any, dtype: Any = None) -> Tensor:
     """A tensor of the shape of x, whose values are whatever was in memory."""
-    return torch.empty_like(as_tensor(x), dtype=to_dtype(dtype))
+    return torch.empty_like(as_tensor(x), dtype=given_dtype(dtype))
 
 
 @recorded
@@ -162,14 +162,14 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
         kinds = [as_tensor(v).dtype for v in (start, stop, step) if v is not None]
         dtype = functools.reduce(torch.promote_types, kinds)
     start, stop = (0, start) if stop is None else (start, stop)
-    kind, device = to_dtype(dtype), creation_device()
+    kind, device = given_dtype(dtype), creation_device()
     return torch.arange(start, stop, 1 if step is None else step, dtype=kind, device=device)
 
 
 def _between(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any) -> tuple[Tensor, Tensor]:
     """The points from start to stop on a new first axis, and their distance."""
     first, last = tensors(start, stop)
-    kind = to_dtype(dtype)
+    kind = given_dtype(dtype)
     if kind is None:
         kind = torch.promote_types(first.dtype, last.dtype)
         kind = kind if kind.is_floating_point else torch.get_default_dtype()

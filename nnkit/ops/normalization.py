@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nnkit import config
+from nnkit.dtypes import given_dtype
 from nnkit.errors import ArgumentError
 from nnkit.ops.recording import all_axes, as_tensor, floats, recorded, tensors
-from nnkit.weights import to_dtype
 
 __all__ = [
     "batch_normalization",
@@ -145,7 +145,7 @@ def one_hot(
         raise ArgumentError("one_hot gives a dense tensor: leave out sparse=True.")
     x = as_tensor(x)
     classes = torch.arange(num_classes, device=x.device)
-    hot = (x.long().unsqueeze(-1) == classes).to(to_dtype(dtype) or torch.get_default_dtype())
+    hot = (x.long().unsqueeze(-1) == classes).to(given_dtype(dtype) or torch.get_default_dtype())
     return hot.movedim(-1, axis)
 
 

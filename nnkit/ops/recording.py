@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from nnkit.creation import creation_device
+from nnkit.dtypes import given_dtype
 from nnkit.errors import ArgumentError
 from nnkit.symbolic import Function, has_symbolic, record
 from nnkit.tree import flatten, map_structure
-from nnkit.weights import to_dtype
 
 __all__ = [
     "all_axes",
@@ -94,7 +94,7 @@ def as_tensor(value: Any, dtype: Any = None, device: torch.device | None = None)
 
     Raises: ArgumentError for words and objects.
     """
-    dtype = to_dtype(dtype)
+    dtype = given_dtype(dtype)
     if isinstance(value, Tensor):
         return value if dtype is None or value.dtype is dtype else value.to(dtype)
     device = device or creation_device()

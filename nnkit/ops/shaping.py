@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nnkit.dtypes import given_dtype
 from nnkit.errors import ArgumentError, ShapeError
 from nnkit.ops.recording import all_axes, as_tensor, described, is_number, out_of, recorded, tensors
 from nnkit.symbolic import SymbolicTensor
-from nnkit.weights import to_dtype
 
 __all__ = [
     "append", "array_split", "broadcast_to", "concatenate", "dsplit", "dstack", "expand_dims",
@@ -67,7 +67,7 @@ def ravel(x: Any) -> Tensor:
 @recorded
 def view(x: Any, dtype: Any = None) -> Tensor:
     """The same memory read as another dtype; the last axis grows or shrinks with its width."""
-    return as_tensor(x).view(to_dtype(dtype) or torch.get_default_dtype())
+    return as_tensor(x).view(given_dtype(dtype) or torch.get_default_dtype())
 
 
 @recorded

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnkit.dtypes import given_dtype
 from nnkit.ops.recording import all_axes, as_tensor, floats, is_number, recorded
 from nnkit.ops.reduction import Axis, all, argmax, argmin, at_least_single, max, min, prod, sum
-from nnkit.weights import to_dtype
 
 __all__ = [
     "cumprod", "cumsum", "median", "nanargmax", "nanargmin", "nancumprod", "nancumsum", "nanmax",
@@ -195,5 +195,5 @@ def nancumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
 
 
 def _running(fn: Callable[..., Tensor], x: Tensor, axis: int | None, dtype: Any) -> Tensor:
-    kind = to_dtype(dtype) or (torch.int32 if x.dtype is torch.bool else x.dtype)
+    kind = given_dtype(dtype) or (torch.int32 if x.dtype is torch.bool else x.dtype)
     return fn(x.reshape(-1) if axis is None else x, 0 if axis is None else axis, dtype=kind)

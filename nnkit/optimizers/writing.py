@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnkit import initializers, random
+from nnkit import initializers
+from nnkit.dtypes import to_dtype
 from nnkit.errors import ArgumentError
 from nnkit.optimizers.stateful import Stateful
 from nnkit.variable import Variable
@@ -41,7 +42,7 @@ class Writing(Stateful):
             aggregation: accepted, and without effect, as is layout.
             name: a word for listings.
         """
-        kind = torch.get_default_dtype() if dtype is None else random.to_dtype(dtype)
+        kind = to_dtype(dtype)
         name = name or "variable"
         own = self.param_groups[0].setdefault("variables", {})
         return self._kept(own, name, lambda: _made(initializer, shape, kind, name))

@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from nnkit import naming
+from nnkit.dtypes import given_dtype
 from nnkit.errors import ArgumentError
 from nnkit.layer import Layer
 from nnkit.layers.input import Input
 from nnkit.shapes import Shape
 from nnkit.testing.conformance import Fault
-from nnkit.weights import to_dtype
 
 __all__ = ["Caller", "Case", "as_list", "copies", "names_kept", "repeatable"]
 
@@ -62,7 +62,7 @@ class Case:
         self._make = make
         self._builds = 0
         self.shapes = list(shapes)
-        self.dtypes = [to_dtype(dtype) or torch.get_default_dtype() for dtype in dtypes]
+        self.dtypes = [given_dtype(dtype) or torch.get_default_dtype() for dtype in dtypes]
         self.call = call or _plain_call
         self.plain = call is None
         self.data = list(data)

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from nnkit.dtypes import given_dtype
 from nnkit.symbolic import SymbolicTensor
-from nnkit.weights import to_dtype
 
 __all__ = ["get_source_inputs", "is_keras_tensor", "result_type", "standardize_dtype"]
 
@@ -36,7 +36,7 @@ def get_source_inputs(tensor: SymbolicTensor) -> list[SymbolicTensor]:
 
 def standardize_dtype(dtype: Any) -> str:
     """The name of a dtype; the default float for None."""
-    return str(to_dtype(dtype) or torch.get_default_dtype()).removeprefix("torch.")
+    return str(given_dtype(dtype) or torch.get_default_dtype()).removeprefix("torch.")
 
 
 def result_type(*dtypes: Any) -> str:
