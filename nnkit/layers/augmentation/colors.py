@@ -189,13 +189,17 @@ class RandomGrayscale(PixelLayer):
     ) -> Tensor:
         if images.shape[self.axes[2]] == 1 or out is None:
             return rgb_to_grayscale(images, self.data_format).expand_as(images)
-        # The same sums by matrices: a CPU is slow with every third number.
-        if images.is_floating_point():
+        if images.is_floating_point():  # the same sums by matrices, in one go
             return self.mixed(images, images.new_tensor(GRAY).reshape(3, 1).expand(3, 3), out)
         # Rounded one after the other, as whole numbers show it.
-        parts = images.float()
-        parts.mul_(self.a_row(self.by_channel(parts.new_tensor(GRAY)), images))
-        return self.mixed(parts, parts.new_ones(3, 3))
+        red, green, blue = (
+            channel.float().mul_(part)
+            for channel, part in zip(images.unbind(self.axes[2]), GRAY, strict=True)
+        )
+        gray = red.add_(green).add_(blue).to(out.dtype)
+        for channel in out.unbind(self.axes[2]):
+            channel.copy_(gray)
+        return out
 
 
 class RandomColorDegeneration(FactorLayer):
