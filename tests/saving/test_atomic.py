@@ -175,11 +175,14 @@ def test_what_flows_to_the_disk_is_what_was_written(
     assert (tmp_path / "a").read_bytes() == data[:2] + b"xy" + data[4:] + b"end"
 
 
-def test_a_file_that_may_not_be_read_can_be_replaced(tmp_path: Path) -> None:
+def test_a_file_that_may_not_be_read_can_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a"
     path.write_text("old")
-    path.chmod(0o200)
+    refuse = Mock(side_effect=PermissionError(13, "Permission denied"))
+    monkeypatch.setattr(atomic, "open", refuse, raising=False)  # also where root may read all
     with replacing(path) as part:
         part.write_text("new")
-    path.chmod(0o600)
+    refuse.assert_called_once()
     assert path.read_text() == "new"
